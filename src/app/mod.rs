@@ -1,0 +1,1 @@
+//! The parts put together: one value that the commands and the servers share.

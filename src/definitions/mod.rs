@@ -1,0 +1,1 @@
+//! An organization's definitions as files: read, validated as a whole, compared, applied.

@@ -1,0 +1,1 @@
+//! What moves messages: dispatcher, sender, transport, committer, janitor.

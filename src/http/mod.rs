@@ -1,0 +1,1 @@
+//! The HTTP API, the webhooks and the callbacks, as axum routes.

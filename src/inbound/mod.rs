@@ -1,0 +1,1 @@
+//! What comes back: receipts, replies, consent keywords, signed webhooks.

@@ -1,0 +1,1 @@
+//! Everything that turns a trigger into requests: CSV, events, the clock.

@@ -1,0 +1,3 @@
+//! The `herald` binary: everything is in the library.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The only SQL: one text for embedded SQLite and for Postgres.

@@ -1,0 +1,1 @@
+//! Templates: the catalogue, the choice of a locale, rendering, segments.
