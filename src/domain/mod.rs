@@ -1,1 +1,15 @@
 //! Pure rules and words: no I/O, no clock, no async.
+//!
+//! Everything here can be tested with a table. Time comes in as a [`time::Timestamp`], chance as a number, and every
+//! decision goes out as a value that carries its reason.
+
+pub mod time;
+
+pub mod id;
+pub mod locale;
+pub mod phone;
+
+pub mod contact;
+pub mod message;
+pub mod outcome;
+pub mod reason;

@@ -1,0 +1,1 @@
+//! Twilio SMS (PROVIDERS.md A).
