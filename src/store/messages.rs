@@ -1,0 +1,146 @@
+//! Messages: read for sending, and looked up for people.
+
+use crate::domain::{
+    contact::Slugs,
+    id::{MessageId, OrgId, RunId},
+    message::Status,
+    phone::E164,
+    state::MessageState,
+    time::Timestamp,
+};
+
+use super::{
+    Store, StoreError,
+    db::{Row, args},
+    requests::Claimed,
+    settle::read_state,
+};
+
+/// A message as it came in, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// The line in the file, or the place in the call.
+    pub row: i64,
+    /// The recipient.
+    pub to: E164,
+    /// What the hand-over said of consent.
+    pub opted_in: bool,
+    /// Whether the number stands earlier in the run.
+    pub repeat: bool,
+    /// The locale as asked for; empty if none was.
+    pub locale: String,
+    /// The slugs' values, as JSON: read only when the text is rendered.
+    pub slugs: String,
+    /// What became of it; `None`: nothing yet.
+    pub state: Option<MessageState>,
+}
+
+impl StoredMessage {
+    /// The values of the slugs.
+    pub fn read_slugs(&self) -> Result<Slugs, StoreError> {
+        serde_json::from_str(&self.slugs).map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
+    }
+
+    /// Where it stands, as far as is written.
+    pub fn status(&self) -> Status {
+        self.state.as_ref().map_or(Status::Queued, |state| state.status)
+    }
+}
+
+const MESSAGE: &str = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opted_in, m.repeat, m.locale, m.slugs,
+    s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at
+  FROM messages m LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq";
+
+fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
+    let state = match row.maybe_text(8)? {
+        Some(_) => Some(read_state(row, 8)?),
+        None => None,
+    };
+    Ok(StoredMessage {
+        id: MessageId { run: row.parsed(0)?, seq: row.int(1)? },
+        row: row.int(2)?,
+        to: E164::from_digits(u64::try_from(row.int(3)?).unwrap_or(0)),
+        opted_in: row.int(4)? == 1,
+        repeat: row.int(5)? == 1,
+        locale: row.text(6)?.to_owned(),
+        slugs: row.text(7)?.to_owned(),
+        state,
+    })
+}
+
+/// What a search asks for; every part may be left out.
+#[derive(Clone, Debug, Default)]
+pub struct MessageSearch {
+    /// Of one run.
+    pub run: Option<RunId>,
+    /// To one number.
+    pub to: Option<E164>,
+    /// With one status. `queued` finds those of which nothing is known yet, too.
+    pub status: Option<Status>,
+    /// After this message: in a run's order, or (searching by number) newest first.
+    pub after: Option<MessageId>,
+}
+
+impl Store {
+    /// The messages of a claimed request, in order.
+    pub async fn messages_of(&self, request: &Claimed) -> Result<Vec<StoredMessage>, StoreError> {
+        let sql = format!("{MESSAGE} WHERE m.org_id = $1 AND m.run_id = $2 AND m.seq >= $3 AND m.seq < $4 ORDER BY m.seq");
+        let last = request.first_seq + request.size;
+        let rows = self.rows(&sql, args![request.org.as_str(), request.id.run.to_string(), request.first_seq, last]).await?;
+        rows.iter().map(read_message).collect()
+    }
+
+    /// One message.
+    pub async fn message(&self, org: &OrgId, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        let sql = format!("{MESSAGE} WHERE m.org_id = $1 AND m.run_id = $2 AND m.seq = $3");
+        let row = self.row(&sql, args![org.as_str(), id.run.to_string(), id.seq]).await?;
+        row.as_ref().map(read_message).transpose()
+    }
+
+    /// Messages of a run in its order, or to a number newest first; at most `limit`. A search names one of the two.
+    pub async fn search_messages(&self, org: &OrgId, search: &MessageSearch, limit: i64) -> Result<Vec<StoredMessage>, StoreError> {
+        let mut sql = format!("{MESSAGE} WHERE m.org_id = $1");
+        let mut args = args![org.as_str()];
+        let mut and = |clause: &str, value: super::Arg| {
+            args.push(value);
+            let place = format!("${}", args.len());
+            sql.push_str(&clause.replace("$?", &place));
+        };
+        match (search.to, search.run) {
+            (Some(to), run) => {
+                and(" AND m.recipient = $?", i64::try_from(to.digits()).unwrap_or(0).into());
+                if let Some(run) = run {
+                    and(" AND m.run_id = $?", run.to_string().into());
+                }
+                if let Some(after) = search.after {
+                    and(" AND (m.run_id < $?", after.run.to_string().into());
+                    and(" OR (m.run_id = $?", after.run.to_string().into());
+                    and(" AND m.seq < $?))", after.seq.into());
+                }
+            }
+            (None, Some(run)) => {
+                and(" AND m.run_id = $?", run.to_string().into());
+                and(" AND m.seq > $?", search.after.map_or(0, |after| after.seq).into());
+            }
+            (None, None) => return Ok(vec![]),
+        }
+        if let Some(status) = search.status {
+            and(" AND COALESCE(s.status, 'queued') = $?", status.as_str().into());
+        }
+        let order = if search.to.is_some() { "m.run_id DESC, m.seq DESC" } else { "m.seq" };
+        args.push(limit.into());
+        let place = args.len();
+        let rows = self.rows(&format!("{sql} ORDER BY {order} LIMIT ${place}"), args).await?;
+        rows.iter().map(read_message).collect()
+    }
+
+    /// The newest message to a number that a provider has taken, on any channel of these runs' organization: what a reply answers.
+    pub async fn newest_sent_to(&self, org: &OrgId, to: E164, before: Timestamp) -> Result<Option<MessageId>, StoreError> {
+        let sql = "SELECT m.run_id, m.seq FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
+                   WHERE m.org_id = $1 AND m.recipient = $2 AND s.sent_at IS NOT NULL AND s.sent_at <= $3 ORDER BY s.sent_at DESC LIMIT 1";
+        let row = self.row(sql, args![org.as_str(), i64::try_from(to.digits()).unwrap_or(0), before.millis()]).await?;
+        row.map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).transpose()
+    }
+}
