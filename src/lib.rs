@@ -3,6 +3,7 @@
 //! Read the rooms in this order; each knows only the ones above it (ARCHITECTURE.md says why, `tests/layering.rs` holds it).
 
 pub mod domain;
+pub mod keys;
 
 pub mod clock;
 pub mod config;
