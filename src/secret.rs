@@ -11,10 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error, MapAccess, SeqAccess, Visitor},
-};
+pub use crate::domain::secret_ref::SecretRef;
 
 /// A value that must not be seen. Only [`Secret::expose`] gives it away, so that a search finds every place.
 #[derive(Clone)]
@@ -42,86 +39,6 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
-}
-
-/// Where a secret is to be found; itself nothing secret.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SecretRef {
-    /// In the environment variable of this name: `{ env = "NAME" }`.
-    Env(String),
-    /// In the file at this path, relative to the working directory: `{ file = "PATH" }`.
-    File(PathBuf),
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "environment variable {name}"),
-            Self::File(path) => write!(f, "file {}", path.display()),
-        }
-    }
-}
-
-const HOW: &str = r#"a secret is written as a reference, { env = "NAME" } or { file = "PATH" }"#;
-
-impl<'de> Deserialize<'de> for SecretRef {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reference)
-    }
-}
-
-struct Reference;
-
-/// Every shape but a table is refused here by hand: serde's own messages repeat the value.
-macro_rules! refuse {
-    ($($visit:ident($type:ty))*) => {
-        $(fn $visit<E: Error>(self, _: $type) -> Result<SecretRef, E> {
-            Err(E::custom(format_args!("{HOW}, never as the value itself")))
-        })*
-    };
-}
-
-impl<'de> Visitor<'de> for Reference {
-    type Value = SecretRef;
-
-    refuse! { visit_bool(bool) visit_i64(i64) visit_i128(i128) visit_u64(u64) visit_u128(u128) visit_f64(f64) visit_str(&str) visit_bytes(&[u8]) }
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HOW)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<SecretRef, A::Error> {
-        Err(A::Error::custom(format_args!("{HOW}, not as a list")))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
-        let mut found: Option<SecretRef> = None;
-        while let Some(key) = map.next_key::<String>()? {
-            let reference = match key.as_str() {
-                "env" => SecretRef::Env(text(&mut map, "env", is_variable_name)?),
-                "file" => SecretRef::File(text(&mut map, "file", |path| !path.is_empty())?.into()),
-                other => return Err(A::Error::custom(format_args!("unknown key \"{other}\": {HOW}"))),
-            };
-            if found.replace(reference).is_some() {
-                return Err(A::Error::custom(format_args!("{HOW}: one of the two, not both")));
-            }
-        }
-        found.ok_or_else(|| A::Error::custom(format_args!("{HOW}; neither is given")))
-    }
-}
-
-fn text<'de, A: MapAccess<'de>>(map: &mut A, key: &str, fits: fn(&str) -> bool) -> Result<String, A::Error> {
-    let expected = if key == "env" { "the name of an environment variable (letters, digits, _)" } else { "a path" };
-    map.next_value::<String>()
-        .ok()
-        .filter(|value| fits(value))
-        .ok_or_else(|| A::Error::custom(format_args!("{key}: expected {expected}; the secret itself does not go here")))
-}
-
-fn is_variable_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Why a reference led to no secret. Names the place, never the value.
@@ -209,6 +126,8 @@ fn read(path: &Path, place: &SecretRef) -> Result<String, SecretProblem> {
 
 #[cfg(test)]
 mod tests {
+    use serde::{Deserialize, Serialize};
+
     use super::*;
 
     #[derive(Deserialize, Serialize, Debug, PartialEq)]

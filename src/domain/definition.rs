@@ -1,12 +1,12 @@
 //! What an organization defines: accounts, channels, outbound configurations, hooks. The same shape in files, in the API and
 //! in the store. Whether the parts fit together is checked where they are read (`definitions`), not here.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, phone::Country, quota::Allowance, rate::Rate, time::Span};
+use super::{contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span};
 
 /// The tenant (`organization.toml`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,25 +48,6 @@ impl Organization {
     /// What it may dispatch, and what of that is kept for automatic messages.
     pub fn allowance(&self) -> Allowance {
         Allowance { limit: self.quota.count, reserved_percent: self.reserved_for_automatic }
-    }
-}
-
-/// Where a secret stands: never the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum SecretRef {
-    /// In an environment variable.
-    Env(String),
-    /// In a file.
-    File(PathBuf),
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "environment variable {name}"),
-            Self::File(path) => write!(f, "file {}", path.display()),
-        }
     }
 }
 

@@ -9,7 +9,17 @@ pub mod id;
 pub mod locale;
 pub mod phone;
 
+pub mod secret_ref;
+
 pub mod contact;
+pub mod definition;
+pub mod fairness;
 pub mod message;
 pub mod outcome;
+pub mod quota;
+pub mod rate;
 pub mod reason;
+pub mod retry;
+pub mod run;
+pub mod schedule;
+pub mod state;

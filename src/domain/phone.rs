@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region, ValidationError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A country as its two-letter ISO 3166 code, for numbers written in national form.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,18 @@ impl FromStr for Country {
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Country({:?})", self.0)
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.as_region_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
