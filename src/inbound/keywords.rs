@@ -138,9 +138,9 @@ fn fold(text: &str) -> String {
     words.join(" ").nfc().collect()
 }
 
-/// By way of upper case, so that ß is ss and ς is σ; then the letters whose stroke is no mark of its own.
+/// By way of upper case, so that ß (and ẞ) is ss and ς is σ; then the letters whose stroke is no mark of its own.
 fn fold_case(c: char) -> impl Iterator<Item = char> {
-    let lower = c.to_uppercase().flat_map(char::to_lowercase);
+    let lower = c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     lower.flat_map(|c| {
         let (first, second) = match c {
             'ł' => ('l', None),
@@ -258,11 +258,34 @@ mod tests {
 
     #[test]
     fn languages_are_added() {
-        let words = ["BAJA", "Abmelden", "STOPP", "配信停止", "ΔΙΑΚΟΠΗ", "Rezygnuję", "शुरू", "wyłącz", "iptal", "stop"];
+        let words = [
+            "BAJA",
+            "Abmelden",
+            "STOPP",
+            "配信停止",
+            "ΔΙΑΚΟΠΗ",
+            "Rezygnuję",
+            "शुरू",
+            "wyłącz",
+            "iptal",
+            "SCHLUẞ",
+            "stop",
+        ];
         let words = Keywords::default().with(Keyword::Stop, words).unwrap();
-        for text in
-            ["baja", "ABMELDEN", "stopp.", "「配信停止」", "διακοπή", "rezygnuje", "शुरू!", "WYLACZ", "İPTAL", "stop"]
-        {
+        for text in [
+            "baja",
+            "ABMELDEN",
+            "stopp.",
+            "「配信停止」",
+            "διακοπή",
+            "rezygnuje",
+            "शुरू!",
+            "WYLACZ",
+            "İPTAL",
+            "schluß",
+            "Schluss",
+            "stop",
+        ] {
             assert_eq!(words.read(text, KnownConsent::OptedIn), Some(Keyword::Stop), "{text}");
         }
         let words = words.with(Keyword::Start, ["ALTA"]).unwrap();
@@ -311,7 +334,6 @@ mod tests {
 
         #[test]
         fn a_word_in_a_sentence_is_no_keyword(before in "[a-z]{1,8}", after in "[a-z]{0,8}") {
-            prop_assume!(!(before == "stop" && after == "all") && !(before == "opt" && after == "out"));
             let sentence = format!("{before} stop {after}");
             prop_assert_eq!(read(&sentence), None);
         }
