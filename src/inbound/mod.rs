@@ -1,1 +1,3 @@
 //! What comes back: receipts, replies, consent keywords, signed webhooks.
+
+pub mod keywords;

@@ -9,7 +9,9 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::domain::{id::MessageId, message::Status, outcome::Outcome, phone::E164, reason::Why, time::Timestamp};
+use crate::domain::{
+    contact::ChannelType, id::MessageId, message::Status, outcome::Outcome, phone::E164, reason::Why, time::Timestamp,
+};
 
 /// What every adapter can do. One value of it stands for one account, with its credentials inside.
 pub trait Provider: Send + Sync + fmt::Debug {
@@ -227,6 +229,9 @@ pub enum NotGenuine {
     /// A signature of a kind that is not accepted.
     #[error("the callback is signed in a way that is not accepted")]
     UnknownAlgorithm,
+    /// The account has nothing to check a signature with: the operator must add it.
+    #[error("the account has no secret that callbacks are signed with, so they cannot be verified")]
+    NoKey,
 }
 
 /// A genuine callback that makes no sense.
@@ -263,6 +268,8 @@ pub struct Receipt {
 pub struct IncomingReply {
     /// The provider's id of the inbound message.
     pub provider_id: String,
+    /// The kind of channel that it came by: one number can serve both.
+    pub channel: ChannelType,
     /// Who wrote.
     pub from: E164,
     /// Whom they wrote to: the channel's number, with whatever prefix stripped, digits only unless alphanumeric.
