@@ -2,11 +2,15 @@
 //!
 //! It is called the way Twilio is called, not with herald's adapters, as it exists to catch their mistakes.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers panic as its tests do")]
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::HeaderMap, http::Uri, routing::post};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use herald::sandbox::{ApiKey, Callbacks, Faults, Receipts, Sandbox, Settings, Throttle, TwilioAccount, twilio::sign};
+use herald::sandbox::{
+    ApiKey, Callbacks, Faults, Receipts, Replies, Sandbox, Settings, Throttle, TwilioAccount, twilio::sign,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -97,12 +101,12 @@ fn form(params: &[(&str, &str)]) -> String {
 
 fn settings() -> Settings {
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    let mut settings = Settings::default();
-    settings.receipts = Receipts { enabled: true, min_delay_ms: 0, max_delay_ms: 1 };
-    settings.replies.max_delay_ms = 1;
-    settings.replies.min_delay_ms = 0;
-    settings.callbacks = Callbacks { retry_ms: 1, ..Callbacks::default() };
-    settings
+    Settings {
+        receipts: Receipts { enabled: true, min_delay_ms: 0, max_delay_ms: 1 },
+        replies: Replies { min_delay_ms: 0, max_delay_ms: 1, ..Replies::default() },
+        callbacks: Callbacks { retry_ms: 1, ..Callbacks::default() },
+        ..Settings::default()
+    }
 }
 
 /// The customer's server: what it is posted, with the signature checked.
@@ -509,6 +513,39 @@ async fn what_hangs_or_is_cut_is_counted_as_it_was() {
     bench.until(|summary| summary.accepted == 4).await;
     bench.sandbox.stop().await.unwrap();
     assert!(hung.await.unwrap());
+}
+
+#[tokio::test]
+async fn scheduled_messages_can_be_canceled_and_texts_redacted() {
+    let bench = Bench::new(settings()).await;
+    let at = bench.send_to("+4917012345678").await.json["date_created"].as_str().unwrap().to_owned();
+    let at = chrono::DateTime::parse_from_rfc2822(&at).unwrap() + chrono::TimeDelta::hours(1);
+    let (to, service, at) = (("To", "+4917012345678"), ("MessagingServiceSid", MG), at.to_rfc3339());
+    let scheduled = [to, service, ("Body", "x"), ("ScheduleType", "fixed"), ("SendAt", &at)];
+    let message = bench.send(&scheduled).await.json;
+    assert_eq!(message["status"], "scheduled");
+    let path = message["uri"].as_str().unwrap();
+    let update = async |body: &str| {
+        let kind = "application/x-www-form-urlencoded";
+        bench.call(Method::POST, path, &format!("{AC}:{TOKEN}"), kind, body.into()).await.unwrap()
+    };
+    assert_eq!(update("Status=canceled").await.json["status"], "canceled");
+    assert_eq!(update("Status=canceled").await.status, 400);
+    assert_eq!(update("Body=").await.json["body"], "");
+    assert_eq!(bench.control(Method::POST, "/sandbox/reset", Value::Null).await.status, 204);
+    assert_eq!(bench.get(path).await.status, 404);
+}
+
+#[tokio::test]
+async fn recipients_reply_by_share() {
+    let mut customer = Customer::new(&[]).await;
+    let mut settings = settings();
+    settings.replies.share = 1.0;
+    settings.inbound_url = Some(customer.url.clone());
+    let bench = Bench::new(settings).await;
+    bench.send_to("+4917012345678").await;
+    assert_eq!(customer.next().await["Body"], "Thank you");
+    bench.until(|summary| summary.replies.sent == 1 && summary.pending == 0).await;
 }
 
 #[tokio::test]

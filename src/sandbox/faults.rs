@@ -122,14 +122,20 @@ pub(super) struct Dice(Mutex<Cup>);
 
 struct Cup {
     faults: Faults,
-    random: StdRng,
+    /// What is drawn when a call is decided on, in the order of calls. The others have dice of their own, so that the
+    /// same calls meet the same faults however the receipts fall in between.
+    calls: StdRng,
+    receipts: StdRng,
+    delays: StdRng,
     tokens: f64,
     filled: Instant,
 }
 
 impl Dice {
     pub(super) fn new(faults: Faults, seed: u64) -> Self {
-        Dice(Mutex::new(Cup { faults, random: StdRng::seed_from_u64(seed), tokens: 1.0, filled: time::now() }))
+        let dice = |nth: u64| StdRng::seed_from_u64(seed.wrapping_add(nth));
+        let (calls, receipts, delays) = (dice(0), dice(1), dice(2));
+        Dice(Mutex::new(Cup { faults, calls, receipts, delays, tokens: 1.0, filled: time::now() }))
     }
 
     pub(super) fn faults(&self) -> Faults {
@@ -153,7 +159,7 @@ impl Dice {
             return Before::Throttle { retry_after_s: cup.faults.throttle.retry_after_s };
         }
         if cup.hit(cup.faults.error_5xx) {
-            return Before::Error { status: if cup.random.random_bool(0.5) { 500 } else { 503 } };
+            return Before::Error { status: if cup.calls.random_bool(0.5) { 500 } else { 503 } };
         }
         Before::Proceed
     }
@@ -177,9 +183,9 @@ impl Dice {
     /// How many times the next receipt is posted: 0, 1 or 2.
     pub(super) fn copies(&self) -> u8 {
         let cup = &mut *self.cup();
-        if cup.hit(cup.faults.lose_receipt) {
+        if throw(&mut cup.receipts, cup.faults.lose_receipt) {
             0
-        } else if cup.hit(cup.faults.duplicate_receipt) {
+        } else if throw(&mut cup.receipts, cup.faults.duplicate_receipt) {
             2
         } else {
             1
@@ -192,19 +198,19 @@ impl Dice {
         cup.hit(cup.faults.reorder_receipts)
     }
 
-    /// One throw at `share`.
+    /// One throw at `share`, for the call that is being decided on.
     pub(super) fn hit(&self, share: f64) -> bool {
         self.cup().hit(share)
     }
 
     /// An even draw of an index below `len`, which must not be 0.
     pub(super) fn index(&self, len: usize) -> usize {
-        if len < 2 { 0 } else { self.cup().random.random_range(0..len) }
+        if len < 2 { 0 } else { self.cup().calls.random_range(0..len) }
     }
 
     /// An even draw of a time in milliseconds.
     pub(super) fn delay(&self, ms: RangeInclusive<u64>) -> Duration {
-        let drawn = if ms.start() >= ms.end() { *ms.start() } else { self.cup().random.random_range(ms) };
+        let drawn = if ms.start() >= ms.end() { *ms.start() } else { self.cup().delays.random_range(ms) };
         Duration::from_millis(drawn)
     }
 
@@ -213,10 +219,14 @@ impl Dice {
     }
 }
 
+/// A share of 0 draws nothing, so that a fault that is off does not move the others' sequence.
+fn throw(dice: &mut StdRng, share: f64) -> bool {
+    share > 0.0 && dice.random_bool(share.min(1.0))
+}
+
 impl Cup {
-    /// A share of 0 draws nothing, so that a fault that is off does not move the others' sequence.
     fn hit(&mut self, share: f64) -> bool {
-        share > 0.0 && self.random.random_bool(share.min(1.0))
+        throw(&mut self.calls, share)
     }
 
     fn over_rate(&mut self) -> bool {

@@ -92,8 +92,8 @@ impl Sandbox {
     }
 
     /// Changes the faults; the same as `PUT /sandbox/faults`.
-    pub fn set_faults(&self, faults: Faults) -> Result<(), String> {
-        faults.check()?;
+    pub fn set_faults(&self, faults: Faults) -> Result<(), SettingsError> {
+        faults.check().map_err(|why| SettingsError(format!("faults.{why}")))?;
         self.state.dice.set(faults);
         Ok(())
     }

@@ -25,7 +25,7 @@ pub struct Settings {
     pub callbacks: Callbacks,
     /// What goes wrong, by share; can be changed while running.
     pub faults: Faults,
-    /// Seed of every draw; the same seed and the same order of calls give the same faults. Default 0.
+    /// Seed of the draws; the same seed and the same order of calls give the same faults to calls. Default 0.
     pub seed: u64,
     /// Calls kept in the log; the oldest make room and are counted. Default 1,000,000.
     pub log_limit: usize,
@@ -241,7 +241,7 @@ impl Default for Callbacks {
 /// What is wrong with the settings, in clear words.
 #[derive(Debug, thiserror::Error)]
 #[error("the sandbox's settings are not usable: {0}")]
-pub struct SettingsError(String);
+pub struct SettingsError(pub(super) String);
 
 /// Whether `sid` is the prefix and 32 hexadecimal digits.
 pub(super) fn is_sid(prefix: &str, sid: &str) -> bool {

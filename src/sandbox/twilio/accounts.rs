@@ -9,6 +9,9 @@ use subtle::ConstantTimeEq as _;
 use super::errors::ApiError;
 use crate::sandbox::settings::{AccountStatus, TwilioAccount, is_sid};
 
+/// Twilio's magic sender that is always good; also what a Messaging Service sends from when its account lists no number.
+pub(super) const POOL_OF_NONE: &str = "+15005550006";
+
 /// An account, with the strings that many messages share.
 pub(in crate::sandbox) struct Account {
     pub sid: Arc<str>,
@@ -84,10 +87,11 @@ impl Accounts {
         self.all.iter().any(|other| other.sid != account.sid && other.numbers.iter().any(|number| **number == *sender))
     }
 
-    /// The account that a message to `number` reaches.
+    /// The account that a message to `number` reaches: the one that lists it, or the first that may use any.
     pub(super) fn owner(&self, number: &str) -> Option<&Arc<Account>> {
         let lists = |account: &&Arc<Account>| account.numbers.iter().any(|own| **own == *number);
-        self.all.iter().find(lists).or_else(|| self.all.iter().find(|account| account.numbers.is_empty()))
+        let any = |account: &&Arc<Account>| account.numbers.is_empty() || number == POOL_OF_NONE;
+        self.all.iter().find(lists).or_else(|| self.all.iter().find(any))
     }
 }
 

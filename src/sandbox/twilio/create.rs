@@ -2,7 +2,7 @@
 //!
 //! Every call is logged where its fate is decided, before it is answered: a message whose call hangs counts as accepted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -135,29 +135,7 @@ fn refused_by_magic(state: &State, wanted: &Wanted, magic: Option<Behaviour>) ->
 }
 
 fn accept(state: &Arc<State>, account: Arc<Account>, wanted: Wanted, magic: Option<Behaviour>) -> Fate {
-    let now_ms = time::now_ms();
-    let status = match (wanted.send_at_ms, &wanted.service) {
-        (Some(_), _) => Status::Scheduled,
-        (None, Some(_)) => Status::Accepted,
-        (None, None) => Status::Queued,
-    };
-    let mut message = Message {
-        sid: new_sid(if wanted.media > 0 { "MM" } else { "SM" }),
-        segments: segments(&wanted.body),
-        account,
-        service: wanted.service.map(Into::into),
-        to: wanted.to.into(),
-        from: wanted.from.map(Into::into),
-        body: wanted.body.into(),
-        callback: None,
-        status,
-        inbound: false,
-        media: wanted.media,
-        error: None,
-        created_ms: now_ms,
-        sent_ms: None,
-        updated_ms: now_ms,
-    };
+    let mut message = draft(account, &wanted);
     let plan = Plan::draw(state, &message, magic);
     let (number, first) = {
         let mut messages = state.twilio.messages();
@@ -165,23 +143,84 @@ fn accept(state: &Arc<State>, account: Arc<Account>, wanted: Wanted, magic: Opti
         let first = magic == Some(Behaviour::HangOnce) && messages.first_try(&message.to);
         (messages.add(message.clone()), first)
     };
-    let wait_ms = wanted.send_at_ms.map_or(0, |at| at.saturating_sub(now_ms).max(0));
-    plan.start(state, number, std::time::Duration::from_millis(wait_ms.unsigned_abs()));
+    let wait_ms = wanted.send_at_ms.map_or(0, |at| at.saturating_sub(message.created_ms).max(0));
+    plan.start(state, number, Duration::from_millis(wait_ms.unsigned_abs()));
     let manner = match magic {
         Some(Behaviour::Hang) => Manner::Hang,
         Some(Behaviour::HangOnce) if first => Manner::Hang,
         Some(Behaviour::DropAfter) => Manner::Drop,
         Some(Behaviour::ErrorAfter) => Manner::Error,
-        Some(Behaviour::SlowMs(ms)) => Manner::AnswerAfter(std::time::Duration::from_millis(ms)),
+        Some(Behaviour::SlowMs(ms)) => Manner::AnswerAfter(Duration::from_millis(ms)),
         Some(_) | None => state.dice.manner(),
     };
     Fate::Accepted { message: Box::new(message), manner }
 }
 
+/// The resource as it is at first.
+fn draft(account: Arc<Account>, wanted: &Wanted) -> Message {
+    let now_ms = time::now_ms();
+    let status = match (wanted.send_at_ms, &wanted.service) {
+        (Some(_), _) => Status::Scheduled,
+        (None, Some(_)) => Status::Accepted,
+        (None, None) => Status::Queued,
+    };
+    Message {
+        sid: new_sid(if wanted.media > 0 { "MM" } else { "SM" }),
+        account,
+        service: wanted.service.as_deref().map(Into::into),
+        to: wanted.to.as_str().into(),
+        from: wanted.from.as_deref().map(Into::into),
+        body: wanted.body.as_str().into(),
+        callback: None,
+        status,
+        inbound: false,
+        segments: segments(&wanted.body),
+        media: wanted.media,
+        error: None,
+        created_ms: now_ms,
+        sent_ms: None,
+        updated_ms: now_ms,
+    }
+}
+
 fn log(state: &State, named: &str, form: &Form, fate: &Fate) -> u64 {
+    let mut call = blank(state, named, form);
+    match fate {
+        Fate::Accepted { message, manner } => {
+            // The strings of the resource are shared, not copied: a million calls must stay small.
+            call.to = message.to.clone();
+            call.from = message.from.clone().or_else(|| message.service.clone()).unwrap_or_default();
+            call.body = message.body.clone();
+            call.sid = Some(message.sid.clone());
+            call.accepted = true;
+            call.status = match manner {
+                Manner::Answer | Manner::AnswerAfter(_) => Some(201),
+                Manner::Error => Some(500),
+                Manner::Hang | Manner::Drop => None,
+            };
+        }
+        Fate::Refused(error) => {
+            fill(&mut call, form);
+            call.status = Some(error.status);
+            call.code = Some(error.code);
+            tracing::debug!(code = error.code, to = masked(&call.to), "sandbox: a call was refused");
+        }
+        Fate::Dropped => fill(&mut call, form),
+    }
+    state.log.add(call)
+}
+
+/// What was asked for, as it was given.
+fn fill(call: &mut Call, form: &Form) {
     let shared = |value: Option<&str>| Arc::from(value.unwrap_or_default());
+    call.to = shared(form.get("To"));
+    call.from = shared(form.get("From").or_else(|| form.get("MessagingServiceSid")));
+    call.body = shared(form.get("Body"));
+}
+
+fn blank(state: &State, named: &str, form: &Form) -> Call {
     let known = state.twilio.accounts.all.iter().find(|account| *account.sid == *named);
-    let mut call = Call {
+    Call {
         number: 0,
         at_ms: time::now_ms(),
         provider: "twilio",
@@ -201,28 +240,5 @@ fn log(state: &State, named: &str, form: &Form, fate: &Fate) -> u64 {
         sid: None,
         accepted: false,
         answered: false,
-    };
-    if let Fate::Accepted { message, manner } = fate {
-        // The strings of the resource are shared, not copied: a million calls must stay small.
-        call.to = message.to.clone();
-        call.from = message.from.clone().or_else(|| message.service.clone()).unwrap_or_default();
-        call.body = message.body.clone();
-        call.sid = Some(message.sid.clone());
-        call.accepted = true;
-        call.status = match manner {
-            Manner::Answer | Manner::AnswerAfter(_) => Some(201),
-            Manner::Error => Some(500),
-            Manner::Hang | Manner::Drop => None,
-        };
-    } else {
-        call.to = shared(form.get("To"));
-        call.from = shared(form.get("From").or_else(|| form.get("MessagingServiceSid")));
-        call.body = shared(form.get("Body"));
     }
-    if let Fate::Refused(error) = fate {
-        call.status = Some(error.status);
-        call.code = Some(error.code);
-        tracing::debug!(code = error.code, to = masked(&call.to), "sandbox: a call was refused");
-    }
-    state.log.add(call)
 }

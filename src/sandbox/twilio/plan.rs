@@ -6,8 +6,10 @@ use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::{
     Twilio,
-    messages::{Message, Status},
+    accounts::{Account, POOL_OF_NONE},
+    messages::{Message, Messages, Status},
     new_sid, receipts,
+    segments::segments,
 };
 use crate::sandbox::{
     callbacks::{Callback, Followup, Kind},
@@ -18,8 +20,6 @@ use crate::sandbox::{
     time,
 };
 
-/// The sender that a Messaging Service chooses when its account lists none.
-const POOL_OF_NONE: &str = "+15005550006";
 /// Exactly one of these, in any case, stops a sender; everything else does not.
 const STOP: &[&str] = &["STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"];
 /// Exactly one of these lets it send again.
@@ -138,82 +138,71 @@ impl Twilio {
                     Text::Magic(text) => text,
                     Text::Setting(index) => state.settings.replies.texts.get(index)?.as_str(),
                 };
-                let (from, to) = self.messages().get(number).map(|m| (m.to.clone(), m.from.clone()))?;
-                self.inbound(state, &from, &to?, text).and_then(|(_, callback)| callback)
+                let message = self.messages().get(number).cloned()?;
+                self.inbound(state, message.account, &message.to, &message.from?, text).1
             }
         }
     }
 
     fn advance(&self, state: &State, number: u64, mut plan: Plan, step: u8) -> Option<Callback> {
-        let mut status = *plan.steps.get(usize::from(step))?;
-        let (message, now_ms) = {
-            let now_ms = time::now_ms();
-            let mut messages = self.messages();
-            let sender = messages.get(number).and_then(|message| self.pool_sender(message));
-            let opted_out = messages
-                .get(number)
-                .is_some_and(|message| message.service.is_some() && self.service_is_blocked(&messages, message));
-            let message = messages.get_mut(number).filter(|message| message.status != Status::Canceled)?;
-            message.from = message.from.take().or(sender);
-            let waits = matches!(message.status, Status::Accepted | Status::Scheduled | Status::Queued);
-            if opted_out && waits && status != Status::Queued {
-                // A Messaging Service accepts first and finds the opt-out when it is about to send.
-                status = Status::Failed;
-                plan = Plan { error: Some(21610), reply: None, len: step + 1, ..plan };
-            }
-            message.advance(status, plan.error, now_ms);
-            (message.clone(), now_ms)
-        };
+        let now_ms = time::now_ms();
+        let (status, message) = self.step(number, &mut plan, step, now_ms)?;
         let then = plan.followup(state, number, step);
-        let url = message.callback.clone().filter(|_| state.settings.receipts.enabled);
-        let copies = if url.is_some() { plan.copies.unwrap_or_else(|| state.dice.copies()) } else { 1 };
-        match url {
-            Some(url) if copies > 0 => {
-                let callback = receipts::receipt(&message, &url, status, plan.error, now_ms);
-                if copies > 1 {
-                    state.counters(Kind::Receipt).duplicated.fetch_add(1, Relaxed);
-                    state.schedule.add(step_delay(state), Scheduled::Post(Box::new(callback.clone())));
-                }
-                Some(Callback { then, ..callback })
-            }
-            Some(_) | None => {
-                if copies == 0 {
-                    state.counters(Kind::Receipt).withheld.fetch_add(1, Relaxed);
-                }
-                if let Some(then) = then {
-                    state.schedule.add(then.after, Scheduled::Twilio(then.event));
-                }
-                None
-            }
+        let Some(url) = message.callback.as_ref().filter(|_| state.settings.receipts.enabled) else {
+            return go_on(state, then);
+        };
+        let copies = plan.copies.unwrap_or_else(|| state.dice.copies());
+        if copies == 0 {
+            state.counters(Kind::Receipt).withheld.fetch_add(1, Relaxed);
+            return go_on(state, then);
         }
+        let callback = receipts::receipt(&message, url, status, plan.error, now_ms);
+        if copies > 1 {
+            state.counters(Kind::Receipt).duplicated.fetch_add(1, Relaxed);
+            state.schedule.add(step_delay(state), Scheduled::Post(Box::new(callback.clone())));
+        }
+        Some(Callback { then, ..callback })
     }
 
-    /// The sender that a Messaging Service chooses: always the same one for the same recipient.
-    fn pool_sender(&self, message: &Message) -> Option<Arc<str>> {
-        message.service.as_ref()?;
-        let pool = &message.account.numbers;
-        let spread = message.to.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        Some(pool.get(spread % pool.len().max(1)).cloned().unwrap_or_else(|| POOL_OF_NONE.into()))
-    }
-
-    /// One STOP to any number of the pool holds for the whole service.
-    fn service_is_blocked(&self, messages: &super::Messages, message: &Message) -> bool {
-        let numbers = message.account.numbers.iter().map(|number| &**number);
-        let chosen = message.from.as_deref();
-        numbers.chain([POOL_OF_NONE]).chain(chosen).any(|number| messages.is_opted_out(number, &message.to))
+    /// Moves the message on; returns its new status and what it then is, or nothing if it is gone or was canceled.
+    fn step(&self, number: u64, plan: &mut Plan, step: u8, now_ms: i64) -> Option<(Status, Message)> {
+        let mut status = *plan.steps.get(usize::from(step))?;
+        let mut messages = self.messages();
+        let (sender, blocked) = {
+            let message = messages.get(number)?;
+            (pool_sender(message), message.service.is_some() && service_is_blocked(&messages, message))
+        };
+        let message = messages.get_mut(number).filter(|message| message.status != Status::Canceled)?;
+        message.from = message.from.take().or(sender);
+        let waits = matches!(message.status, Status::Accepted | Status::Scheduled | Status::Queued);
+        if blocked && waits && status != Status::Queued {
+            // A Messaging Service accepts first and finds the opt-out when it is about to send.
+            status = Status::Failed;
+            *plan = Plan { error: Some(21610), reply: None, len: step + 1, ..*plan };
+        }
+        message.advance(status, plan.error, now_ms);
+        Some((status, message.clone()))
     }
 
     /// Somebody sends to one of our numbers, now. Returns the sid, or nothing if no account has the number.
     pub(in crate::sandbox) fn receive(&self, state: &State, from: &str, to: &str, body: &str) -> Option<Arc<str>> {
-        let (sid, callback) = self.inbound(state, from, to, body)?;
+        let account = self.accounts.owner(to)?.clone();
+        let (sid, callback) = self.inbound(state, account, from, to, body);
         if let Some(callback) = callback {
             state.schedule.add(Duration::ZERO, Scheduled::Post(Box::new(callback)));
         }
         Some(sid)
     }
 
-    fn inbound(&self, state: &State, from: &str, to: &str, body: &str) -> Option<(Arc<str>, Option<Callback>)> {
-        let account = self.accounts.owner(to).or_else(|| self.accounts.all.first())?.clone();
+    /// Remembers an inbound message, heeds its keyword, and builds the post if a URL is known.
+    fn inbound(
+        &self,
+        state: &State,
+        account: Arc<Account>,
+        from: &str,
+        to: &str,
+        body: &str,
+    ) -> (Arc<str>, Option<Callback>) {
         let now_ms = time::now_ms();
         let message = Message {
             sid: new_sid("SM"),
@@ -225,28 +214,53 @@ impl Twilio {
             callback: None,
             status: Status::Received,
             inbound: true,
-            segments: super::segments::segments(body),
+            segments: segments(body),
             media: 0,
             error: None,
             created_ms: now_ms,
             sent_ms: Some(now_ms),
             updated_ms: now_ms,
         };
-        let word = body.trim().to_uppercase();
-        {
-            let mut messages = self.messages();
-            if STOP.contains(&word.as_str()) {
-                messages.opt_out(to, from);
-            } else if START.contains(&word.as_str()) {
-                messages.opt_in(to, from);
-            }
-            messages.add(message.clone());
-        }
+        self.heed(&message, from);
         tracing::debug!(from = masked(from), "sandbox: somebody replied");
         let callback = state.inbound_url(to).map(|url| receipts::inbound(&message, &url));
         if callback.is_none() {
             state.counters(Kind::Reply).withheld.fetch_add(1, Relaxed);
         }
-        Some((message.sid, callback))
+        (message.sid, callback)
     }
+
+    fn heed(&self, message: &Message, from: &str) {
+        let word = message.body.trim().to_uppercase();
+        let mut messages = self.messages();
+        if STOP.contains(&word.as_str()) {
+            messages.opt_out(&message.to, from);
+        } else if START.contains(&word.as_str()) {
+            messages.opt_in(&message.to, from);
+        }
+        messages.add(message.clone());
+    }
+}
+
+/// Nothing to post: what follows is scheduled at once.
+fn go_on(state: &State, then: Option<Followup>) -> Option<Callback> {
+    if let Some(then) = then {
+        state.schedule.add(then.after, Scheduled::Twilio(then.event));
+    }
+    None
+}
+
+/// The sender that a Messaging Service chooses: always the same one for the same recipient.
+fn pool_sender(message: &Message) -> Option<Arc<str>> {
+    message.service.as_ref()?;
+    let pool = &message.account.numbers;
+    let spread = message.to.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    Some(pool.get(spread % pool.len().max(1)).cloned().unwrap_or_else(|| POOL_OF_NONE.into()))
+}
+
+/// One STOP to any number of the pool holds for the whole service.
+fn service_is_blocked(messages: &Messages, message: &Message) -> bool {
+    let numbers = message.account.numbers.iter().map(|number| &**number);
+    let chosen = message.from.as_deref();
+    numbers.chain([POOL_OF_NONE]).chain(chosen).any(|number| messages.is_opted_out(number, &message.to))
 }

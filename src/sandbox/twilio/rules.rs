@@ -5,7 +5,7 @@
 use chrono::DateTime;
 
 use super::{
-    accounts::{Account, Accounts},
+    accounts::{Account, Accounts, POOL_OF_NONE},
     errors::ApiError,
     form::Form,
 };
@@ -78,8 +78,7 @@ fn sender(from: &str, to: &str, account: &Account, all: &Accounts) -> Result<(),
         "+15005550001" => 21212,
         "+15005550007" => 21606,
         "+15005550008" => 21611,
-        // The magic sender that is always good.
-        "+15005550006" if !to.starts_with(WHATSAPP) => return Ok(()),
+        POOL_OF_NONE if !to.starts_with(WHATSAPP) => return Ok(()),
         _ if from.starts_with(WHATSAPP) != to.starts_with(WHATSAPP) => 21910,
         // The sandbox has no WhatsApp senders (yet).
         _ if from.starts_with(WHATSAPP) => 63007,
