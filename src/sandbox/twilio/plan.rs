@@ -194,7 +194,7 @@ impl Twilio {
         Some(sid)
     }
 
-    /// Remembers an inbound message, heeds its keyword, and builds the post if a URL is known.
+    /// Takes an inbound message in, and builds the post if a URL is known.
     fn inbound(
         &self,
         state: &State,
@@ -221,7 +221,7 @@ impl Twilio {
             sent_ms: Some(now_ms),
             updated_ms: now_ms,
         };
-        self.heed(&message, from);
+        self.remember(&message, from);
         tracing::debug!(from = masked(from), "sandbox: somebody replied");
         let callback = state.inbound_url(to).map(|url| receipts::inbound(&message, &url));
         if callback.is_none() {
@@ -230,7 +230,8 @@ impl Twilio {
         (message.sid, callback)
     }
 
-    fn heed(&self, message: &Message, from: &str) {
+    /// Remembers an inbound message and heeds its keyword, at once: who sent STOP is refused from now on.
+    fn remember(&self, message: &Message, from: &str) {
         let word = message.body.trim().to_uppercase();
         let mut messages = self.messages();
         if STOP.contains(&word.as_str()) {
