@@ -1,0 +1,176 @@
+//! Delivery of receipts and replies: one task takes what is due from the schedule and posts it with bounded concurrency,
+//! at least once, with a few attempts when the receiver cannot be reached or answers 5xx.
+//!
+//! Deliberately knows no provider: the request was built and signed where the wire format is known.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reqwest::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+
+use super::{schedule::Event, settings::Callbacks, state::State};
+
+/// A request to the customer's server.
+#[derive(Clone)]
+pub(super) struct Callback {
+    pub kind: Kind,
+    pub url: url::Url,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub body: Bytes,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// What follows once this one is over, so that a message's receipts leave in order.
+    pub then: Option<Followup>,
+}
+
+/// What follows a callback, and how much later.
+#[derive(Clone)]
+pub(super) struct Followup {
+    pub after: Duration,
+    pub event: super::twilio::Event,
+}
+
+/// What a callback carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Receipt,
+    Reply,
+}
+
+/// What became of the receipts, or of the replies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CallbackCounts {
+    /// Posted and answered with a 2xx.
+    pub sent: u64,
+    /// Given up: refused, or out of attempts.
+    pub failed: u64,
+    /// Attempts after the first.
+    pub retried: u64,
+    /// Not posted on purpose (a fault or a magic number), or because no URL is known.
+    pub withheld: u64,
+    /// Posted a second time on purpose.
+    pub duplicated: u64,
+}
+
+/// The same, while counting.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub sent: AtomicU64,
+    pub failed: AtomicU64,
+    pub retried: AtomicU64,
+    pub withheld: AtomicU64,
+    pub duplicated: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> CallbackCounts {
+        CallbackCounts {
+            sent: self.sent.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            retried: self.retried.load(Relaxed),
+            withheld: self.withheld.load(Relaxed),
+            duplicated: self.duplicated.load(Relaxed),
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        for counter in [&self.sent, &self.failed, &self.retried, &self.withheld, &self.duplicated] {
+            counter.store(0, Relaxed);
+        }
+    }
+}
+
+/// Runs until told to stop. A failure of a single post's task ends it, which the server notices.
+pub(super) async fn run(state: Arc<State>, mut stop: watch::Receiver<bool>) -> Result<(), JoinError> {
+    let concurrency = state.settings.callbacks.concurrency;
+    let mut posting: JoinSet<()> = JoinSet::new();
+    loop {
+        let free = concurrency.saturating_sub(posting.len());
+        let (due, next) = state.schedule.take_due(free);
+        for event in due {
+            if let Some(callback) = prepare(&state, event) {
+                posting.spawn(post(state.clone(), callback));
+            }
+        }
+        let full = posting.len() >= concurrency;
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(ended) = posting.join_next(), if !posting.is_empty() => ended?,
+            () = state.schedule.earlier.notified(), if !full => {}
+            () = until(next), if !full => {}
+        }
+    }
+    posting.shutdown().await;
+    Ok(())
+}
+
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn prepare(state: &Arc<State>, event: Event) -> Option<Box<Callback>> {
+    match event {
+        Event::Twilio(event) => state.twilio.perform(state, event).map(Box::new),
+        Event::Post(callback) => Some(callback),
+    }
+}
+
+async fn post(state: Arc<State>, mut callback: Box<Callback>) {
+    let mut request = state.client.post(callback.url.clone()).body(callback.body.clone());
+    for (name, value) in &callback.headers {
+        request = request.header(name, value);
+    }
+    let answer = request.send().await.map(|response| response.status());
+    callback.attempts += 1;
+    let counters = state.counters(callback.kind);
+    match answer {
+        Ok(status) if status.is_success() => counters.sent.fetch_add(1, Relaxed),
+        Ok(status) if !status.is_server_error() => {
+            tracing::warn!(status = status.as_u16(), "sandbox: a callback was refused");
+            counters.failed.fetch_add(1, Relaxed)
+        }
+        Ok(_) | Err(_) if callback.attempts < state.settings.callbacks.attempts => {
+            counters.retried.fetch_add(1, Relaxed);
+            let wait = backoff(&state.settings.callbacks, callback.attempts);
+            return state.schedule.add(wait, Event::Post(callback));
+        }
+        Ok(_) | Err(_) => {
+            tracing::warn!(attempts = callback.attempts, "sandbox: a callback was given up");
+            counters.failed.fetch_add(1, Relaxed)
+        }
+    };
+    if let Some(then) = callback.then {
+        state.schedule.add(then.after, Event::Twilio(then.event));
+    }
+}
+
+fn backoff(settings: &Callbacks, attempts: u32) -> Duration {
+    let doubled = settings.retry_ms.saturating_mul(1 << attempts.saturating_sub(1).min(10));
+    Duration::from_millis(doubled.min(60_000))
+}
+
+/// The client that posts. It follows no redirects, as a redirected post loses its body and its signature.
+pub(super) fn client(settings: &Callbacks) -> reqwest::Result<reqwest::Client> {
+    // Somebody may have installed a provider before; theirs is as good.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .timeout(Duration::from_millis(settings.timeout_ms))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent("TwilioProxy/1.1")
+        .build()
+}

@@ -1,0 +1,164 @@
+//! The control surface, under `/sandbox`: read the log of calls, change faults, make somebody reply.
+//!
+//! Deliberately without a password: the sandbox holds nothing worth one, and listens on loopback.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Query, State as Shared, rejection::QueryRejection},
+    http::{StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post, put},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::{faults::Faults, magic::MAGIC, settings::callback_url, state::State};
+
+/// Calls in a page unless asked for otherwise, and at most.
+const PAGE: usize = 1_000;
+const PAGE_LIMIT: usize = 10_000;
+
+pub(super) fn routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/sandbox/calls", get(calls))
+        .route("/sandbox/calls", delete(clear_calls))
+        .route("/sandbox/summary", get(summary))
+        .route("/sandbox/faults", get(faults))
+        .route("/sandbox/faults", put(set_faults))
+        .route("/sandbox/magic", get(magic))
+        .route("/sandbox/inbound", put(set_inbound))
+        .route("/sandbox/reply", post(reply))
+        .route("/sandbox/reset", post(reset))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallsQuery {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+    to: Option<String>,
+}
+
+async fn calls(Shared(state): Shared<Arc<State>>, query: Result<Query<CallsQuery>, QueryRejection>) -> Response {
+    let Query(query) = match query {
+        Ok(query) => query,
+        Err(error) => return refuse(error.body_text()),
+    };
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=PAGE_LIMIT).contains(&limit) {
+        return refuse(format!("limit: must be between 1 and {PAGE_LIMIT}"));
+    }
+    json_of(&state.log.page(query.after, limit, query.to.as_deref()))
+}
+
+async fn clear_calls(Shared(state): Shared<Arc<State>>) -> StatusCode {
+    state.clear_log();
+    StatusCode::NO_CONTENT
+}
+
+async fn summary(Shared(state): Shared<Arc<State>>) -> Response {
+    json_of(&state.summary())
+}
+
+async fn faults(Shared(state): Shared<Arc<State>>) -> Response {
+    json_of(&state.dice.faults())
+}
+
+/// Replaces all faults: what is left out is off.
+async fn set_faults(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
+    let faults: Faults = match read(&body) {
+        Ok(faults) => faults,
+        Err(refusal) => return *refusal,
+    };
+    if let Err(why) = faults.check() {
+        return refuse(why);
+    }
+    state.dice.set(faults.clone());
+    json_of(&faults)
+}
+
+async fn magic() -> Response {
+    json_of(&MAGIC)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InboundUrl {
+    number: Option<String>,
+    url: String,
+}
+
+/// Sets where inbound messages are posted: for one of our numbers, or for all that have none of their own.
+async fn set_inbound(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
+    let inbound: InboundUrl = match read(&body) {
+        Ok(inbound) => inbound,
+        Err(refusal) => return *refusal,
+    };
+    match callback_url(&inbound.url) {
+        Ok(url) => {
+            state.set_inbound_url(inbound.number, url);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(why) => refuse(format!("url: {why}")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    from: String,
+    to: String,
+    body: String,
+}
+
+/// Makes somebody (`from`) send a message to one of our numbers (`to`), now.
+async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
+    let reply: Reply = match read(&body) {
+        Ok(reply) => reply,
+        Err(refusal) => return *refusal,
+    };
+    if reply.from.is_empty() || reply.to.is_empty() {
+        return refuse("from and to: must not be empty".into());
+    }
+    if state.inbound_url(&reply.to).is_none() {
+        return refuse("no URL for inbound messages is known: set one with PUT /sandbox/inbound".into());
+    }
+    match state.twilio.receive(&state, &reply.from, &reply.to, &reply.body) {
+        Some(sid) => (StatusCode::ACCEPTED, Json(json!({ "sid": &*sid }))).into_response(),
+        None => refuse("to: no account has this number".into()),
+    }
+}
+
+async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
+    state.reset();
+    StatusCode::NO_CONTENT
+}
+
+/// The answer to a path that nobody serves.
+pub(super) async fn not_found(uri: Uri) -> Response {
+    if uri.path().starts_with("/2010-04-01/") {
+        return super::twilio::not_found();
+    }
+    let words = format!("there is nothing at {}; the control surface is under /sandbox", uri.path());
+    (StatusCode::NOT_FOUND, Json(json!({ "error": words }))).into_response()
+}
+
+/// Boxed, as a response is a large thing to carry in every result.
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Response>> {
+    serde_json::from_slice(body).map_err(|error| Box::new(refuse(format!("the body is not usable: {error}"))))
+}
+
+fn refuse(why: String) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({ "error": why }))).into_response()
+}
+
+fn json_of<T: Serialize + ?Sized>(value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

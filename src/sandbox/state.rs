@@ -1,0 +1,120 @@
+//! What the handlers and the callback task share, and how a sandbox's parts hang together.
+//!
+//! Every lock in here is held for a moment and never across an await.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    callbacks::{self, Counters, Kind},
+    faults::Dice,
+    log::{CallLog, Summary},
+    schedule::Schedule,
+    settings::Settings,
+    twilio::Twilio,
+};
+
+/// A running sandbox, seen from inside.
+pub(super) struct State {
+    pub settings: Settings,
+    pub dice: Dice,
+    pub log: CallLog,
+    pub schedule: Schedule,
+    pub client: reqwest::Client,
+    pub twilio: Twilio,
+    pub stopping: watch::Receiver<bool>,
+    receipts: Counters,
+    replies: Counters,
+    inbound: Mutex<Inbound>,
+}
+
+/// Where inbound messages go.
+#[derive(Default)]
+struct Inbound {
+    every: Option<url::Url>,
+    by_number: HashMap<String, url::Url>,
+}
+
+impl State {
+    pub(super) fn new(settings: Settings, stopping: watch::Receiver<bool>) -> reqwest::Result<Arc<State>> {
+        let every = settings.inbound_url.as_deref().and_then(|address| url::Url::parse(address).ok());
+        Ok(Arc::new(State {
+            dice: Dice::new(settings.faults.clone(), settings.seed),
+            log: CallLog::new(settings.log_limit),
+            schedule: Schedule::new(settings.callbacks.queue_limit),
+            client: callbacks::client(&settings.callbacks)?,
+            twilio: Twilio::new(&settings),
+            stopping,
+            receipts: Counters::default(),
+            replies: Counters::default(),
+            inbound: Mutex::new(Inbound { every, by_number: HashMap::new() }),
+            settings,
+        }))
+    }
+
+    pub(super) fn counters(&self, kind: Kind) -> &Counters {
+        match kind {
+            Kind::Receipt => &self.receipts,
+            Kind::Reply => &self.replies,
+        }
+    }
+
+    /// Where an inbound message to `number` is posted.
+    pub(super) fn inbound_url(&self, number: &str) -> Option<url::Url> {
+        let inbound = self.inbound();
+        inbound.by_number.get(number).or(inbound.every.as_ref()).cloned()
+    }
+
+    /// Sets where inbound messages are posted, for one number or for all others.
+    pub(super) fn set_inbound_url(&self, number: Option<String>, url: url::Url) {
+        let mut inbound = self.inbound();
+        match number {
+            Some(number) => {
+                inbound.by_number.insert(number, url);
+            }
+            None => inbound.every = Some(url),
+        }
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let counts = self.log.counts();
+        let (pending, overflowed) = self.schedule.counts();
+        Summary {
+            calls: counts.calls,
+            accepted: counts.accepted,
+            unique_recipients: counts.unique,
+            recipients_more_than_once: counts.repeated,
+            more_than_once: counts.first_repeated,
+            refused: counts.refused,
+            unanswered: counts.unanswered,
+            receipts: self.receipts.read(),
+            replies: self.replies.read(),
+            pending,
+            overflowed,
+            log_kept: counts.kept,
+            log_dropped: counts.dropped,
+        }
+    }
+
+    /// Forgets the calls and every count; messages and opt-outs stay.
+    pub(super) fn clear_log(&self) {
+        self.log.clear();
+        self.receipts.clear();
+        self.replies.clear();
+    }
+
+    /// Forgets everything but settings, faults and inbound URLs.
+    pub(super) fn reset(&self) {
+        self.schedule.clear();
+        self.twilio.clear();
+        self.clear_log();
+    }
+
+    fn inbound(&self) -> MutexGuard<'_, Inbound> {
+        self.inbound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,244 @@
+//! `POST …/Messages.json`: faults, credentials, fields, magic, then the message and the manner of the answer.
+//!
+//! Every call is logged where its fate is decided, before it is answered: a message whose call hangs counts as accepted.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, Path, State as Shared, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+
+use super::{
+    accounts::Account,
+    errors::ApiError,
+    form::Form,
+    messages::{Message, Status},
+    new_sid,
+    plan::Plan,
+    rules::{self, Wanted},
+    segments::segments,
+};
+use crate::sandbox::{
+    connection::Line,
+    faults::{Before, Manner},
+    log::{Call, masked},
+    magic::{self, Behaviour},
+    state::State,
+    time,
+};
+
+/// What became of a call.
+enum Fate {
+    /// Nothing accepted, and said so.
+    Refused(ApiError),
+    /// Nothing accepted, and the connection closed.
+    Dropped,
+    /// Accepted.
+    Accepted { message: Box<Message>, manner: Manner },
+}
+
+pub(super) async fn create(
+    Shared(state): Shared<Arc<State>>,
+    Path(named): Path<String>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let form = match &body {
+        Ok(body) => Form::read(&headers, body),
+        Err(_) => Form::too_large(),
+    };
+    let fate = decide(&state, &named, &headers, &form);
+    let number = log(&state, &named, &form, &fate);
+    let response = match fate {
+        Fate::Refused(error) => error.into_response(),
+        Fate::Dropped => return cut(&line),
+        Fate::Accepted { message, manner } => {
+            let created = (StatusCode::CREATED, Json(message.resource())).into_response();
+            match manner {
+                Manner::Answer => created,
+                Manner::AnswerAfter(delay) => {
+                    tokio::time::sleep(delay).await;
+                    created
+                }
+                Manner::Hang => {
+                    // Ends when the caller hangs up (then this future is dropped) or when the sandbox stops.
+                    let mut stopping = state.stopping.clone();
+                    let _stopped = stopping.wait_for(|stop| *stop).await.is_ok();
+                    return cut(&line);
+                }
+                Manner::Drop => return cut(&line),
+                Manner::Error => ApiError::of(20500).into_response(),
+            }
+        }
+    };
+    state.log.answered(number);
+    response
+}
+
+/// What is returned is never written.
+fn cut(line: &Line) -> Response {
+    line.cut();
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
+}
+
+fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> Fate {
+    match state.dice.before() {
+        Before::Drop => return Fate::Dropped,
+        Before::Throttle { retry_after_s } => return Fate::Refused(ApiError::of(20429).retry_after(retry_after_s)),
+        Before::Error { status } => return Fate::Refused(ApiError::of(if status == 503 { 20503 } else { 20500 })),
+        Before::Proceed => {}
+    }
+    let judged = state.twilio.send_access(headers, named).and_then(|account| {
+        form.fault.map_or(Ok(()), |code| Err(ApiError::of(code)))?;
+        let wanted = rules::judge(form, &account, &state.twilio.accounts, time::now_ms())?;
+        Ok((account, wanted))
+    });
+    let (account, wanted) = match judged {
+        Ok(judged) => judged,
+        Err(error) => return Fate::Refused(error),
+    };
+    let magic = magic::behaviour(&wanted.to);
+    if let Some(refusal) = refused_by_magic(state, &wanted, magic) {
+        return refusal;
+    }
+    accept(state, account, wanted, magic)
+}
+
+/// What the recipient's magic digits or a former STOP refuse.
+fn refused_by_magic(state: &State, wanted: &Wanted, magic: Option<Behaviour>) -> Option<Fate> {
+    let mut messages = state.twilio.messages();
+    if wanted.service.is_none() && wanted.from.as_deref().is_some_and(|from| messages.is_opted_out(from, &wanted.to)) {
+        return Some(Fate::Refused(ApiError::of(21610)));
+    }
+    match magic? {
+        Behaviour::Refuse(code) => Some(Fate::Refused(ApiError::of(code))),
+        Behaviour::RefuseOnce(code) => messages.first_try(&wanted.to).then(|| Fate::Refused(ApiError::of(code))),
+        Behaviour::DropOnce => messages.first_try(&wanted.to).then_some(Fate::Dropped),
+        Behaviour::Undelivered(_)
+        | Behaviour::Failed(_)
+        | Behaviour::Reply(_)
+        | Behaviour::Hang
+        | Behaviour::HangOnce
+        | Behaviour::DropAfter
+        | Behaviour::ErrorAfter
+        | Behaviour::SlowMs(_)
+        | Behaviour::NoReceipts
+        | Behaviour::DoubleReceipts
+        | Behaviour::ReversedReceipts
+        | Behaviour::StaysSent => None,
+    }
+}
+
+fn accept(state: &Arc<State>, account: Arc<Account>, wanted: Wanted, magic: Option<Behaviour>) -> Fate {
+    let mut message = draft(account, &wanted);
+    let plan = Plan::draw(state, &message, magic);
+    let (number, first) = {
+        let mut messages = state.twilio.messages();
+        message.callback = wanted.callback.map(|url| messages.share_callback(url));
+        let first = magic == Some(Behaviour::HangOnce) && messages.first_try(&message.to);
+        (messages.add(message.clone()), first)
+    };
+    let wait_ms = wanted.send_at_ms.map_or(0, |at| at.saturating_sub(message.created_ms).max(0));
+    plan.start(state, number, Duration::from_millis(wait_ms.unsigned_abs()));
+    let manner = match magic {
+        Some(Behaviour::Hang) => Manner::Hang,
+        Some(Behaviour::HangOnce) if first => Manner::Hang,
+        Some(Behaviour::DropAfter) => Manner::Drop,
+        Some(Behaviour::ErrorAfter) => Manner::Error,
+        Some(Behaviour::SlowMs(ms)) => Manner::AnswerAfter(Duration::from_millis(ms)),
+        Some(_) | None => state.dice.manner(),
+    };
+    Fate::Accepted { message: Box::new(message), manner }
+}
+
+/// The resource as it is at first.
+fn draft(account: Arc<Account>, wanted: &Wanted) -> Message {
+    let now_ms = time::now_ms();
+    let status = match (wanted.send_at_ms, &wanted.service) {
+        (Some(_), _) => Status::Scheduled,
+        (None, Some(_)) => Status::Accepted,
+        (None, None) => Status::Queued,
+    };
+    Message {
+        sid: new_sid(if wanted.media > 0 { "MM" } else { "SM" }),
+        account,
+        service: wanted.service.as_deref().map(Into::into),
+        to: wanted.to.as_str().into(),
+        from: wanted.from.as_deref().map(Into::into),
+        body: wanted.body.as_str().into(),
+        callback: None,
+        status,
+        inbound: false,
+        segments: segments(&wanted.body),
+        media: wanted.media,
+        error: None,
+        created_ms: now_ms,
+        sent_ms: None,
+        updated_ms: now_ms,
+    }
+}
+
+fn log(state: &State, named: &str, form: &Form, fate: &Fate) -> u64 {
+    let mut call = blank(state, named, form);
+    match fate {
+        Fate::Accepted { message, manner } => {
+            // The strings of the resource are shared, not copied: a million calls must stay small.
+            call.to = message.to.clone();
+            call.from = message.from.clone().or_else(|| message.service.clone()).unwrap_or_default();
+            call.body = message.body.clone();
+            call.sid = Some(message.sid.clone());
+            call.accepted = true;
+            call.status = match manner {
+                Manner::Answer | Manner::AnswerAfter(_) => Some(201),
+                Manner::Error => Some(500),
+                Manner::Hang | Manner::Drop => None,
+            };
+        }
+        Fate::Refused(error) => {
+            fill(&mut call, form);
+            call.status = Some(error.status);
+            call.code = Some(error.code);
+            tracing::debug!(code = error.code, to = masked(&call.to), "sandbox: a call was refused");
+        }
+        Fate::Dropped => fill(&mut call, form),
+    }
+    state.log.add(call)
+}
+
+/// What was asked for, as it was given.
+fn fill(call: &mut Call, form: &Form) {
+    let shared = |value: Option<&str>| Arc::from(value.unwrap_or_default());
+    call.to = shared(form.get("To"));
+    call.from = shared(form.get("From").or_else(|| form.get("MessagingServiceSid")));
+    call.body = shared(form.get("Body"));
+}
+
+fn blank(state: &State, named: &str, form: &Form) -> Call {
+    let known = state.twilio.accounts.all.iter().find(|account| *account.sid == *named);
+    Call {
+        number: 0,
+        at_ms: time::now_ms(),
+        provider: "twilio",
+        method: "POST",
+        path: known.map_or_else(
+            || format!("/2010-04-01/Accounts/{named}/Messages.json").into(),
+            |account| account.messages_path.clone(),
+        ),
+        account: known.map_or_else(|| named.into(), |account| account.sid.clone()),
+        to: Arc::default(),
+        from: Arc::default(),
+        body: Arc::default(),
+        params: form.len(),
+        unknown_params: form.unknown(),
+        status: None,
+        code: None,
+        sid: None,
+        accepted: false,
+        answered: false,
+    }
+}
