@@ -1,0 +1,389 @@
+//! Tables and properties of compiling and rendering.
+
+use proptest::prelude::*;
+
+use super::{super::Purpose, *};
+use crate::domain::{
+    contact::ChannelType,
+    reason::{Reason, Why},
+};
+
+fn locale(tag: &str) -> Locale {
+    tag.parse().unwrap()
+}
+
+fn source(texts: &[(&str, &str)]) -> TemplateSource {
+    TemplateSource {
+        channel_type: ChannelType::Sms,
+        default_locale: locale("en"),
+        purpose: Purpose::Transactional,
+        texts: texts.iter().map(|(tag, text)| (locale(tag), (*text).to_owned())).collect(),
+    }
+}
+
+fn template(text: &str) -> Template {
+    Template::compile(&source(&[("en", text)])).unwrap()
+}
+
+fn slugs(values: &[(&str, &str)]) -> Slugs {
+    let mut slugs = Slugs::default();
+    values.iter().for_each(|(name, value)| slugs.insert(name, *value).unwrap());
+    slugs
+}
+
+fn rendered(text: &str, values: &[(&str, &str)]) -> Result<String, RenderProblem> {
+    template(text).render(None, &slugs(values)).map(|rendered| rendered.text)
+}
+
+fn problems(text: &str) -> String {
+    let found = Template::compile(&source(&[("en", text)])).err().unwrap_or_default();
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn texts_are_rendered() {
+    let ana = &[("customername", "Ana"), ("VIP", "yes"), ("No", "FALSE"), ("Zero", "0"), ("Blank", " \t")][..];
+    for (text, expected) in [
+        ("Hi {{CustomerName}}!", "Hi Ana!"),
+        ("Hi {{customerNAME}}{{{ CustomerName }}}{{& CustomerName}}!", "Hi AnaAnaAna!"),
+        ("Hi {{[CustomerName]}}", "Hi Ana"),
+        ("{{#if VIP}}dear {{CustomerName}}{{else}}{{Nothing}}{{/if}}", "dear Ana"),
+        ("{{#if Blank}}a{{else}}b{{/if}}{{#if Nothing}}a{{^}}c{{/if}}", "bc"),
+        ("{{#if No}}a{{/if}}{{#if Zero}}b{{/if}}{{#unless No}}c{{else}}d{{/unless}}", "c"),
+        ("{{#if No}}a{{else if Zero}}b{{else if VIP}}c{{else}}d{{/if}}", "c"),
+        ("{{default Nothing \"there\"}} {{default Blank 'you'}} {{default CustomerName \"x\"}}", "there you Ana"),
+        ("{{default Nothing 7}}", "7"),
+        ("a {{~CustomerName~}} b", "aAnab"),
+        ("a\n{{#if VIP}}\nb\n{{/if}}\nc", "a\nb\nc"),
+        ("a {{! a note }}b{{!-- {{another}} --}}", "a b"),
+        (r"\{{CustomerName}} {{CustomerName}}", "{{CustomerName}} Ana"),
+        ("<b>{{Html}}</b> & \"quotes\"", "<b><i>&amp;'</i></b> & \"quotes\""),
+    ] {
+        let mut values = ana.to_vec();
+        values.push(("Html", "<i>&amp;'</i>"));
+        assert_eq!(rendered(text, &values), Ok(expected.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn a_contact_without_a_value_is_refused_by_name() {
+    let missing = |name: &str| Err(RenderProblem::MissingSlug { name: name.to_owned() });
+    for (text, values, expected) in [
+        ("Hi {{CustomerName}}", &[][..], missing("CustomerName")),
+        ("Hi {{CustomerName}}", &[("CustomerName", "")], missing("CustomerName")),
+        ("Hi {{CustomerName}}", &[("customername", " \u{A0}\n")], missing("CustomerName")),
+        ("Hi {{[Customer Name]}}", &[("CustomerName", "Ana")], missing("Customer Name")),
+        ("{{#if A}}{{B}}{{/if}}x", &[("A", "1")], missing("B")),
+        ("{{#if A}}{{B}}{{/if}}x", &[], Ok("x".to_owned())),
+    ] {
+        assert_eq!(rendered(text, values), expected, "{text} {values:?}");
+    }
+}
+
+#[test]
+fn lengths_are_characters_and_never_cut() {
+    let value = |n: usize| "é".repeat(n);
+    assert_eq!(rendered("{{A}}", &[("A", &value(1600))]).map(|text| text.chars().count()), Ok(1600));
+    for (text, n, characters) in [("{{A}}", 1601, 1601), ("{{A}} {{A}}", 1000, 2001), ("ab{{default A 1}}", 1599, 1601)]
+    {
+        assert_eq!(rendered(text, &[("A", &value(n))]), Err(RenderProblem::TooLong { characters }), "{text}");
+    }
+    let endless = rendered(&"{{A}}".repeat(1000), &[("A", &value(90_000))]);
+    assert_eq!(endless, Err(RenderProblem::TooLong { characters: 180_000 }));
+    assert_eq!(
+        rendered("{{A}}{{B}}", &[("A", &value(1601))]),
+        Err(RenderProblem::MissingSlug { name: "B".to_owned() })
+    );
+}
+
+#[test]
+fn nothing_to_send_is_refused() {
+    for text in [" \n", "{{#if A}}x{{/if}}", "{{default A ' '}}", "{{! only a note }}"] {
+        assert_eq!(rendered(text, &[]), Err(RenderProblem::Empty), "{text}");
+    }
+}
+
+#[test]
+fn every_problem_has_its_reason() {
+    for (problem, reason, detail) in [
+        (RenderProblem::MissingSlug { name: "CaseName".into() }, Reason::MissingSlug, "CaseName"),
+        (RenderProblem::TooLong { characters: 1724 }, Reason::MessageTooLong, "1724 characters"),
+        (RenderProblem::Empty, Reason::EmptyMessage, ""),
+        (RenderProblem::Failed { why: "no date".into() }, Reason::TemplateFailed, "no date"),
+    ] {
+        assert_eq!(Why::from(problem), Why::detailed(reason, detail));
+    }
+}
+
+#[test]
+fn the_locale_is_the_exact_one_a_parent_or_the_default() {
+    let texts = [("en", "Hi"), ("fr", "Salut"), ("fr-CA", "Allo"), ("zh-Hant", "你好")];
+    let template = Template::compile(&source(&texts)).unwrap();
+    for (wanted, chosen) in [
+        (Some("fr-CA"), "fr-CA"),
+        (Some("fr-BE"), "fr"),
+        (Some("fr"), "fr"),
+        (Some("zh-Hant-TW"), "zh-Hant"),
+        (Some("zh"), "en"),
+        (Some("el"), "en"),
+        (Some("1036"), "fr"),
+        (None, "en"),
+    ] {
+        let wanted = wanted.map(locale);
+        assert_eq!(template.choose(wanted.as_ref()), &locale(chosen), "{wanted:?}");
+        let rendered = template.render(wanted.as_ref(), &Slugs::default()).unwrap();
+        assert_eq!(
+            (rendered.text.as_str(), rendered.locale),
+            (texts.iter().find(|t| t.0 == chosen).unwrap().1, locale(chosen))
+        );
+    }
+}
+
+#[test]
+fn required_slugs_are_those_that_no_condition_spares() {
+    let texts = [
+        ("en", "{{CustomerName}}{{#if Location}} {{Location}}{{/if}}{{default Nick 'x'}}"),
+        (
+            "fr",
+            "{{customername}} {{CASENAME}}{{#if A}}{{B}}{{Both}}{{else}}{{both}}{{/if}}{{#unless C}}{{D}}{{/unless}}",
+        ),
+    ];
+    let template = Template::compile(&source(&texts)).unwrap();
+    assert_eq!(template.required_slugs().iter().collect::<Vec<_>>(), ["both", "casename", "customername"]);
+    assert_eq!(
+        template.known_slugs().map(|slug| template.slug_spelling(slug)).collect::<Vec<_>>(),
+        ["A", "B", "Both", "C", "CASENAME", "CustomerName", "D", "Location", "Nick"]
+    );
+    assert_eq!(template.slug_spelling("unknown"), "unknown");
+}
+
+#[test]
+fn what_is_not_for_messages_is_refused_in_words() {
+    let text = "{{> footer}}\n{{#> layout}}x{{/layout}}\n{{* inline}}{{#*inline \"a\"}}x{{/inline}}\n  {{#each Items}}{{a.b}}{{/each}}\
+        \n{{#with A}}{{../B}}{{/with}}\n{{lookup A B}} {{log A}} {{log}} {{@root.A}} {{this}} {{@index}} {{A/B}} {{./A}}\
+        \n{{Customer Name}} {{If A}} {{if A}} {{#default A \"x\"}}{{/default}} {{default}}\
+        \n{{#if}}{{/if}}{{#if A B}}{{/if}}{{#if A includeZero=true}}{{/if}}{{#if (eq A B)}}{{/if}}{{#unless \"A\"}}{{/unless}}\
+        \n{{default A}}{{default A B}}{{default A true}}{{default A \"b\" c=1}}{{(default A \"b\")}}{{[ ]}}{{#Name}}x{{/Name}}";
+    insta::assert_snapshot!(problems(text), @"");
+}
+
+#[test]
+fn what_is_not_handlebars_is_refused_with_its_place() {
+    let texts = [
+        "Hi {{CustomerName",
+        "Hi {{CustomerName}",
+        "Hi {{}}",
+        "a\nb {{#if A}} c",
+        "{{#if A}}{{#unless B}}x{{/if}}{{/unless}}",
+        "é {{/if}}",
+        "{{else}}",
+        "{{!-- never ends }}",
+        "{{Name!}}",
+        "ok {{#^}}",
+        "{{{{raw}}}}x{{{{/raw}}}}",
+        "{{{{#if A}}}}",
+    ];
+    let all = texts.map(|text| format!("{text:?}\n    {}", problems(text))).join("\n");
+    insta::assert_snapshot!(all, @"");
+}
+
+#[test]
+fn every_locale_is_checked_and_the_default_must_be_there() {
+    let problems = Template::compile(&source(&[("fr", "{{a.b}}"), ("de", "{{/if}}")])).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|problem| (problem.locale.to_string(), problem.column)).collect();
+    assert_eq!(told, [("de".to_owned(), 1), ("fr".to_owned(), 1), ("en".to_owned(), 1)]);
+    assert_eq!(problems[2].fault, CompileFault::NoDefaultText);
+}
+
+#[test]
+fn the_deepest_text_that_is_allowed_fits_a_small_stack_and_deeper_ones_are_refused() {
+    let nested = |n: usize| format!("{}x{}", "{{#if A}}".repeat(n), "{{/if}}".repeat(n));
+    let chained = |n: usize| format!("{{{{#if A}}}}x{}{{{{/if}}}}", "{{else if A}}x".repeat(n));
+    let called = |n: usize| format!("{{{{f {}a{}}}}}", "(f ".repeat(n), ")".repeat(n));
+    let listed = |n: usize| format!("{{{{f {}{}}}}}", "[".repeat(n), "]".repeat(n));
+    let check = move || {
+        assert_eq!(rendered(&nested(32), &[("A", "yes")]), Ok("x".to_owned()));
+        assert_eq!(rendered(&chained(31), &[("A", "yes")]), Ok("x".to_owned()));
+        assert!(problems(&called(100)).contains("no helper"), "{}", problems(&called(100)));
+        assert!(problems(&listed(100)).contains("no helper"), "{}", problems(&listed(100)));
+        for (text, what) in [
+            (nested(5_000).replace("{{/if}}", ""), "too many characters"),
+            (nested(33), "too many blocks"),
+            (nested(600), "too many blocks"),
+            (chained(32), "too many blocks"),
+            (called(101), "too many brackets"),
+            (listed(101), "too many brackets"),
+            (format!("{{{{f {}1", "{\"a\":".repeat(101)), "too many brackets"),
+            ("a".repeat(10_001), "too many characters"),
+        ] {
+            assert!(problems(&text).contains(what), "{what}: {}", problems(&text));
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(check).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_template_is_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&template("x"));
+}
+
+/// Pieces of templates, good and bad, that proptest joins.
+fn fragment() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "{{A}}",
+        "{{b}}",
+        "{{{A}}}",
+        "{{&b}}",
+        "{{#if A}}",
+        "{{#if b}}",
+        "{{#unless A}}",
+        "{{else}}",
+        "{{^}}",
+        "{{/if}}",
+        "{{/unless}}",
+        "{{else if b}}",
+        "{{default A \"x\"}}",
+        "{{default b 'y\"'}}",
+        "{{~A~}}",
+        "{{~#if A~}}",
+        "{{~/if~}}",
+        "{{~else~}}",
+        "{{!c}}",
+        "{{!-- c --}}",
+        "\\{{A}}",
+        "\\\\{{A}}",
+        "\\",
+        "\n",
+        "\r\n",
+        " ",
+        "\n  ",
+        "x",
+        "é",
+        "😀",
+        "{{",
+        "}}",
+        "{",
+        "}",
+        "(",
+        "[",
+        "{{>",
+        "{{#",
+        "{{/",
+        "{{{{",
+        "~",
+        "\"",
+        "'",
+        "|",
+        "as |x|",
+        "@",
+        "..",
+        "/",
+        ".",
+        "=",
+        "{{[a b]}}",
+    ]);
+    prop_oneof![8 => known.prop_map(str::to_owned), 1 => ".{0,6}"]
+}
+
+/// Texts that are balanced, so that most of them are good.
+fn balanced() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "{{a}}",
+        "{{{b}}}",
+        "{{&c}}",
+        "{{~a}}",
+        "{{b~}}",
+        "{{~ c ~}}",
+        "{{default a \"x\"}}",
+        "{{default c 'it is'~}}",
+        "x",
+        " y ",
+        "\n",
+        "\n\n",
+        " \t",
+        "\r\n",
+        "é",
+        "{{!c}}",
+        "{{!-- {{c}} --}}",
+        "\\{{a}}",
+        "\\\\{{a}}",
+        "\\",
+        "}}",
+        "{ ",
+        "}",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(3, 24, 6, |inner| {
+        let part = prop::collection::vec(inner, 0..5).prop_map(|parts| parts.concat());
+        let slug = prop::sample::select(vec!["a", "b", "c"]);
+        let shape = prop::sample::select(vec![
+            "{{#if S}}P{{/if}}",
+            "{{#if S}}P{{else}}Q{{/if}}",
+            "{{#unless S}}P{{^}}Q{{/unless}}",
+            "\n{{#if S}}\nP\n{{else}}\nQ\n{{/if}}\n",
+            "{{~#if S~}} P {{~else~}} Q {{~/if~}}",
+            "{{#if S}}P{{else if b}}Q{{else}}P{{/if}}",
+            "\n  {{#unless S}}  \nP\n  {{/unless}}  \n",
+        ]);
+        (shape, slug, part.clone(), part)
+            .prop_map(|(shape, slug, p, q)| shape.replace('S', slug).replace('P', &p).replace('Q', &q))
+    })
+}
+
+/// The same text through Handlebars' own renderer.
+fn by_handlebars(text: &str, slugs: &[(&str, String)]) -> Result<String, String> {
+    use handlebars::{Context, Handlebars, Helper, HelperResult, Output as Out, RenderContext};
+    fn default(
+        helper: &Helper<'_>,
+        _: &Handlebars<'_>,
+        _: &Context,
+        _: &mut RenderContext<'_, '_>,
+        out: &mut dyn Out,
+    ) -> HelperResult {
+        let value = helper.params().iter().map(|param| param.render()).find(|text| !text.is_empty());
+        out.write(&value.unwrap_or_default())?;
+        Ok(())
+    }
+    let mut handlebars = Handlebars::new();
+    handlebars.set_strict_mode(true);
+    handlebars.register_escape_fn(handlebars::no_escape);
+    handlebars.register_helper("default", Box::new(default));
+    let context: serde_json::Map<_, _> =
+        slugs.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+    handlebars.render_template(text, &context).map_err(|error| error.to_string())
+}
+
+proptest! {
+    #[test]
+    fn no_text_and_no_value_ends_in_a_panic(
+        parts in prop::collection::vec(fragment(), 0..12), any in ".{0,60}", a in ".{0,20}", b in "[ \n]{0,2}|.{0,3}",
+    ) {
+        for text in [parts.concat(), any] {
+            match Template::compile(&source(&[("en", &text)])) {
+                Err(problems) => for problem in problems {
+                    prop_assert!(problem.line >= 1 && problem.column >= 1 && !problem.to_string().is_empty());
+                },
+                Ok(template) => if let Ok(rendered) = template.render(None, &slugs(&[("A", &a), ("b", &b)])) {
+                    prop_assert!(rendered.text.chars().count() <= MAX_CHARACTERS && !rendered.text.trim().is_empty());
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_rendered_is_what_handlebars_renders(
+        parts in prop::collection::vec(balanced(), 0..6), b in "|[a-z<&\"]{1,3}", c in "[A-Z\n]{1,2}",
+    ) {
+        let text = parts.concat();
+        let values = [("a", "Ana".to_owned()), ("b", b), ("c", c.replace('\n', "x\n"))];
+        let ours = template(&text).render(None, &slugs(&values.each_ref().map(|(name, value)| (*name, value.as_str()))));
+        match ours {
+            Ok(rendered) => prop_assert_eq!(Ok(rendered.text), by_handlebars(&text, &values)),
+            // Handlebars has nothing against a value that is blank.
+            Err(RenderProblem::MissingSlug { name }) => prop_assert_eq!(name, "b"),
+            Err(RenderProblem::Empty) => prop_assert!(by_handlebars(&text, &values).unwrap().trim().is_empty()),
+            Err(other) => prop_assert!(false, "{}", other),
+        }
+    }
+}
