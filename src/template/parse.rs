@@ -14,7 +14,7 @@ use handlebars::{
 use super::{
     helpers::Helper,
     limits::{self, Place},
-    problem::CompileFault,
+    problem::{CompileFault, HELPERS},
 };
 use crate::domain::contact::{Slugs, fold};
 
@@ -70,6 +70,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Piece>, Vec<(Place, CompileFault)>
     let ast = Ast::compile(text).map_err(|error| vec![limits::diagnose(text, error.pos().unwrap_or((1, 1)))])?;
     let mut reader = Reader { problems: Vec::new() };
     let pieces = reader.pieces(&ast, (1, 1));
+    // A block is judged after what stands in it; an author reads from top to bottom.
+    reader.problems.sort_by_key(|(place, _)| *place);
     if reader.problems.is_empty() { Ok(pieces) } else { Err(reader.problems) }
 }
 
@@ -93,9 +95,6 @@ pub(super) fn slug(path: &Path) -> Result<Slug, CompileFault> {
     }
     Ok(Slug { written: name.trim().to_owned(), folded })
 }
-
-/// Names that Handlebars takes for its helpers even without parameters, so they cannot be slugs.
-const HELPERS: [&str; 8] = ["if", "unless", "default", "each", "with", "lookup", "log", "raw"];
 
 struct Reader {
     problems: Vec<(Place, CompileFault)>,
@@ -137,7 +136,7 @@ impl Reader {
         let (then, otherwise, expected) = match block.name.as_name().unwrap_or_default() {
             "if" => (filled, empty, "{{#if Slug}}: one slug and nothing else"),
             "unless" => (empty, filled, "{{#unless Slug}}: one slug and nothing else"),
-            name => return Err(CompileFault::UnknownHelper { name: name.to_owned() }),
+            name => return Err(CompileFault::UnknownBlock { name: name.to_owned() }),
         };
         match block.params.as_slice() {
             [Parameter::Path(path)] if block.hash.is_empty() && block.block_param.is_none() => {
@@ -153,7 +152,7 @@ fn expression(call: &HelperTemplate) -> Result<Piece, CompileFault> {
         Parameter::Path(path) => {
             let slug = slug(path)?;
             if HELPERS.contains(&slug.written.as_str()) {
-                return Err(CompileFault::UnknownHelper { name: slug.written });
+                return Ok(Piece::Helper(Helper::read(&slug.written, &[])?));
             }
             Ok(Piece::Slug(slug))
         }

@@ -37,10 +37,16 @@ pub enum CompileFault {
         /// How many are allowed.
         limit: usize,
     },
-    /// A helper, or a block, that does not exist here.
+    /// A helper that does not exist here.
     #[error("there is no helper \"{name}\"{}; expected {ALLOWED}", hint(name))]
     UnknownHelper {
         /// As written.
+        name: String,
+    },
+    /// A block that does not exist here.
+    #[error("there is no block \"#{name}\"; expected {ALLOWED}")]
+    UnknownBlock {
+        /// As written, without the #.
         name: String,
     },
     /// A construct of Handlebars that is not for messages.
@@ -67,15 +73,19 @@ pub enum CompileFault {
 pub(super) const ALLOWED: &str =
     "{{Slug}}, {{#if Slug}}…{{else}}…{{/if}}, {{#unless Slug}}…{{/unless}} or {{default Slug \"text\"}}";
 
+/// What the author may have meant: `{{If A}}`, `{{if A}}`, `{{Customer Name}}`.
 fn hint(name: &str) -> String {
-    let known = ["if", "unless", "default"].into_iter().find(|known| known.eq_ignore_ascii_case(name));
-    match known {
-        Some(known) if known != name => format!(" (\"{known}\" is written small)"),
-        Some("default") => " block (it is written without #)".to_owned(),
-        Some(known) => format!(" in this place (it is a block: {{{{#{known} Slug}}}})"),
-        None => " (a slug's name that has blanks is written {{[in brackets]}})".to_owned(),
+    let meant = ["if", "unless", "default"].into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    match meant {
+        Some("default") => " (it is written small)".to_owned(),
+        Some(block) => format!(" (it is a block: {{{{#{block} Slug}}}})"),
+        None if HELPERS.contains(&name) => String::new(),
+        None => " (a slug with blanks in its name is written in brackets: {{[Slug Name]}})".to_owned(),
     }
 }
+
+/// Names that Handlebars takes for its helpers even without parameters, so they cannot be slugs.
+pub(super) const HELPERS: [&str; 8] = ["if", "unless", "default", "each", "with", "lookup", "log", "raw"];
 
 /// Why a text could not be made for one contact.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
