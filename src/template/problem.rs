@@ -20,7 +20,7 @@ pub struct CompileProblem {
     pub fault: CompileFault,
 }
 
-/// What can be wrong with a text. Everything that is allowed is listed in [`ALLOWED`].
+/// What can be wrong with a text.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CompileFault {
     /// The default locale has no text.
