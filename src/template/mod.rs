@@ -1,1 +1,22 @@
-//! Templates: the catalogue, the choice of a locale, rendering, segments.
+//! Templates: how they are written, the choice of a locale, rendering, segments. Texts go in and texts come out: no
+//! files, no store, no clock.
+//!
+//! A text's path: [`TemplateSource`] (as written and stored) → [`Template`] (compiled, once a version) → [`Rendered`]
+//! (for one contact) → [`Segments`] (what it takes on the air).
+
+mod source;
+
+mod compiled;
+mod helpers;
+mod limits;
+mod parse;
+mod problem;
+
+mod segments;
+mod starter;
+
+pub use compiled::{MAX_CHARACTERS, Rendered, Template};
+pub use problem::{CompileFault, CompileProblem, RenderProblem};
+pub use segments::{Encoding, Segments, segments};
+pub use source::{MANIFEST, NotAPurpose, Purpose, SourceFault, SourceProblem, TemplateSource};
+pub use starter::starter;

@@ -1,0 +1,199 @@
+//! A template ready to render: compiled once a version, shared by every sender. It decides the locale and makes the
+//! text; how the text is charged is [`segments`](super::segments())'s matter, and whether it may be sent is the engine's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    parse::{Piece, Slug, parse},
+    problem::{CompileFault, CompileProblem, RenderProblem},
+    source::TemplateSource,
+};
+use crate::domain::{contact::Slugs, locale::Locale};
+
+/// The longest text, in Unicode scalar values, that every provider takes.
+pub const MAX_CHARACTERS: usize = 1600;
+
+/// Beyond this the length of a text that is too long anyway is no longer measured.
+const COUNTED: usize = 100_000;
+
+/// A compiled template. Nothing in it changes: share it in an `Arc`.
+#[derive(Clone, Debug)]
+pub struct Template {
+    source: TemplateSource,
+    default: Text,
+    /// Every text, the default's as well.
+    texts: BTreeMap<Locale, Text>,
+    required: BTreeSet<String>,
+    /// Every slug, folded, with the author's first spelling.
+    spellings: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Text {
+    locale: Locale,
+    pieces: Vec<Piece>,
+}
+
+/// One contact's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text: not blank, and no longer than [`MAX_CHARACTERS`].
+    pub text: String,
+    /// The locale that it is written in: the chosen one, not always the wanted one.
+    pub locale: Locale,
+}
+
+impl Template {
+    /// Compiles every text, naming every problem of every locale at once.
+    pub fn compile(source: &TemplateSource) -> Result<Self, Vec<CompileProblem>> {
+        let mut texts = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (locale, text) in &source.texts {
+            match parse(text) {
+                Ok(pieces) => {
+                    texts.insert(locale.clone(), Text { locale: locale.clone(), pieces });
+                }
+                Err(found) => problems.extend(found.into_iter().map(|((line, column), fault)| CompileProblem {
+                    locale: locale.clone(),
+                    line,
+                    column,
+                    fault,
+                })),
+            }
+        }
+        let default = texts.get(&source.default_locale).cloned();
+        if !source.texts.contains_key(&source.default_locale) {
+            let (locale, fault) = (source.default_locale.clone(), CompileFault::NoDefaultText);
+            problems.push(CompileProblem { locale, line: 1, column: 1, fault });
+        }
+        match default {
+            Some(default) if problems.is_empty() => {
+                let required = texts.values().flat_map(|text| required(&text.pieces)).collect();
+                let mut spellings = BTreeMap::new();
+                texts.values().for_each(|text| spell(&text.pieces, &mut spellings));
+                Ok(Self { source: source.clone(), default, texts, required, spellings })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// Makes one contact's text in the best locale for them.
+    pub fn render(&self, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Rendered, RenderProblem> {
+        let text = self.text(wanted);
+        let mut output = Output { text: String::with_capacity(320), characters: 0 };
+        output.write(&text.pieces, slugs)?;
+        if output.characters > MAX_CHARACTERS {
+            return Err(RenderProblem::TooLong { characters: output.characters });
+        }
+        if output.text.trim_start().is_empty() {
+            return Err(RenderProblem::Empty);
+        }
+        Ok(Rendered { text: output.text, locale: text.locale.clone() })
+    }
+
+    /// The locale whose text a contact gets: the wanted one, one of its parents, or the default.
+    pub fn choose(&self, wanted: Option<&Locale>) -> &Locale {
+        &self.text(wanted).locale
+    }
+
+    /// The slugs, folded, that every contact must fill, whichever text they get: without one there is no message.
+    pub fn required_slugs(&self) -> &BTreeSet<String> {
+        &self.required
+    }
+
+    /// Every slug, folded, that any text reads, required or not.
+    pub fn known_slugs(&self) -> impl Iterator<Item = &str> {
+        self.spellings.keys().map(String::as_str)
+    }
+
+    /// A folded slug as the template's author writes it, for messages; one that the template does not know stays as it is.
+    pub fn slug_spelling<'a>(&'a self, folded: &'a str) -> &'a str {
+        self.spellings.get(folded).map_or(folded, String::as_str)
+    }
+
+    /// What it was compiled from.
+    pub fn source(&self) -> &TemplateSource {
+        &self.source
+    }
+
+    fn text(&self, wanted: Option<&Locale>) -> &Text {
+        let found = wanted.and_then(|wanted| {
+            self.texts.get(wanted).or_else(|| wanted.and_parents().find_map(|locale| self.texts.get(&locale)))
+        });
+        found.unwrap_or(&self.default)
+    }
+}
+
+/// A text in the making: it stops growing at [`MAX_CHARACTERS`], whatever is written to it.
+struct Output {
+    text: String,
+    characters: usize,
+}
+
+impl Output {
+    /// Walks the pieces: there are no loops in them, so this ends.
+    fn write(&mut self, pieces: &[Piece], slugs: &Slugs) -> Result<(), RenderProblem> {
+        for piece in pieces {
+            if self.characters > COUNTED {
+                break;
+            }
+            match piece {
+                Piece::Literal { text, characters } => self.push(text, *characters),
+                Piece::Slug(slug) => match slug.value(slugs) {
+                    Some(value) => self.push(value, value.chars().count()),
+                    None => return Err(RenderProblem::MissingSlug { name: slug.written.clone() }),
+                },
+                Piece::Helper(helper) => {
+                    let text = helper.write(slugs);
+                    self.push(&text, text.chars().count());
+                }
+                Piece::If { slug, then, otherwise } => {
+                    self.write(if slug.is_true(slugs) { then } else { otherwise }, slugs)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, text: &str, characters: usize) {
+        self.characters = self.characters.saturating_add(characters);
+        if self.characters <= MAX_CHARACTERS {
+            self.text.push_str(text);
+        }
+    }
+}
+
+/// The slugs without which these pieces cannot be written, however the conditions fall.
+fn required(pieces: &[Piece]) -> BTreeSet<String> {
+    let of = |slug: &Slug| BTreeSet::from([slug.folded.clone()]);
+    let each = pieces.iter().map(|piece| match piece {
+        Piece::Literal { .. } => BTreeSet::new(),
+        Piece::Slug(slug) => of(slug),
+        Piece::Helper(helper) => helper.required().map(of).unwrap_or_default(),
+        Piece::If { then, otherwise, .. } => &required(then) & &required(otherwise),
+    });
+    each.flatten().collect()
+}
+
+fn spell(pieces: &[Piece], spellings: &mut BTreeMap<String, String>) {
+    let mut note = |slug: &Slug| {
+        spellings.entry(slug.folded.clone()).or_insert_with(|| slug.written.clone());
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Literal { .. } => {}
+            Piece::Slug(slug) => note(slug),
+            Piece::Helper(helper) => note(helper.slug()),
+            Piece::If { slug, .. } => note(slug),
+        }
+    }
+    for piece in pieces {
+        if let Piece::If { then, otherwise, .. } = piece {
+            spell(then, spellings);
+            spell(otherwise, spellings);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
