@@ -6,8 +6,9 @@ use super::problem::{ALLOWED, CompileFault};
 /// A place in a text: line and column, both from 1.
 pub(super) type Place = (usize, usize);
 
-/// Far more than any message needs; a parser that meets endless nesting would run out of stack.
-const CHARACTERS: usize = 10_000;
+/// Far more than any message needs. A parser that meets endless nesting would run out of stack, and some texts (a long row
+/// of backslashes) cost it time that grows with the square of their length.
+const CHARACTERS: usize = 5_000;
 const BLOCKS: usize = 32;
 const BRACKETS: usize = 100;
 

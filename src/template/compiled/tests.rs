@@ -265,12 +265,12 @@ fn the_deepest_text_that_is_allowed_fits_a_small_stack_and_deeper_ones_are_refus
         for (text, what) in [
             (nested(5_000).replace("{{/if}}", ""), "too many characters"),
             (nested(33), "too many blocks"),
-            (nested(600), "too many blocks"),
+            (nested(300), "too many blocks"),
             (chained(32), "too many blocks"),
             (called(101), "too many brackets"),
             (listed(101), "too many brackets"),
             (format!("{{{{f {}1", "{\"a\":".repeat(101)), "too many brackets"),
-            ("a".repeat(10_001), "too many characters"),
+            ("a".repeat(5_001), "too many characters"),
         ] {
             assert!(problems(&text).contains(what), "{what}: {}", problems(&text));
         }
