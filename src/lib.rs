@@ -14,6 +14,8 @@ pub mod provider;
 pub mod store;
 pub mod template;
 
+pub mod book;
+
 pub mod definitions;
 pub mod engine;
 pub mod inbound;

@@ -1,5 +1,7 @@
 //! Who may come in: API keys, and the unguessable addresses of callbacks and hooks.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     id::{KeyId, OrgId},
     time::Timestamp,
@@ -91,6 +93,12 @@ impl Store {
         let sql = "SELECT name FROM tokens WHERE org_id = $1 AND token = $2 AND kind = $3";
         let row = self.row(sql, args![org.as_str(), token, kind.as_str()]).await?;
         row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
+    }
+
+    /// Every token of a kind, by the name of what it opens.
+    pub async fn tokens(&self, org: &OrgId, kind: TokenKind) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows = self.rows("SELECT name, token FROM tokens WHERE org_id = $1 AND kind = $2", args![org.as_str(), kind.as_str()]).await?;
+        rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect()
     }
 
     /// The token of an account or hook; the given one is kept if it has none yet.

@@ -143,4 +143,13 @@ impl Store {
         let row = self.row(sql, args![org.as_str(), i64::try_from(to.digits()).unwrap_or(0), before.millis()]).await?;
         row.map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).transpose()
     }
+
+    /// Whether another message to the same number already bears this id of the provider's.
+    pub async fn provider_id_taken(&self, org: &OrgId, to: E164, provider_id: &str, except: MessageId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
+                   WHERE m.org_id = $1 AND m.recipient = $2 AND s.provider_id = $3 AND NOT (m.run_id = $4 AND m.seq = $5) LIMIT 1";
+        let to = i64::try_from(to.digits()).unwrap_or(0);
+        let row = self.row(sql, args![org.as_str(), to, provider_id, except.run.to_string(), except.seq]).await?;
+        Ok(row.is_some())
+    }
 }

@@ -23,18 +23,15 @@ use super::{
     requests::Claimed,
 };
 
-/// What a worker writes about a request that it holds.
-#[derive(Clone, Debug)]
-pub enum Word {
-    /// Its first `begun` messages may be handed over from now on.
-    Intent {
-        /// Counted from the request's first message.
-        begun: i64,
-    },
-    /// What became of messages, while others are still on their way.
-    Progress(Vec<(i64, MessageState)>),
-    /// What became of the last ones, and of the request.
-    Finish(Vec<(i64, MessageState)>, Finish),
+/// What a worker writes about a request that it holds: any of the three, together.
+#[derive(Clone, Debug, Default)]
+pub struct Word {
+    /// Its first so many messages may be handed over from now on, counted from the request's first message.
+    pub intent: Option<i64>,
+    /// What became of messages.
+    pub states: Vec<(i64, MessageState)>,
+    /// What becomes of the request, if the worker gives it back.
+    pub finish: Option<Finish>,
 }
 
 /// What becomes of a request that is given back.
@@ -106,14 +103,9 @@ async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], n
             continue;
         }
         let run = request.id.run;
-        match word {
-            Word::Intent { begun } => intents.push(json!([run, request.id.number, begun])),
-            Word::Progress(some) => states.extend(some.iter().map(|(seq, state)| (MessageId { run, seq: *seq }, state))),
-            Word::Finish(some, finish) => {
-                states.extend(some.iter().map(|(seq, state)| (MessageId { run, seq: *seq }, state)));
-                finishes.push((*request, *finish));
-            }
-        }
+        intents.extend(word.intent.map(|begun| json!([run, request.id.number, begun])));
+        states.extend(word.states.iter().map(|(seq, state)| (MessageId { run, seq: *seq }, state)));
+        finishes.extend(word.finish.map(|finish| (*request, finish)));
     }
     if !intents.is_empty() {
         tx.execute(INTENTS, args![Value::from(intents).to_string(), org.as_str()]).await?;
