@@ -102,7 +102,7 @@ impl<R: Read> CsvAudience<R> {
     }
 }
 
-impl<R> CsvAudience<R> {
+impl<R: Read> CsvAudience<R> {
     /// The columns' names as written, in their order.
     pub fn columns(&self) -> &[String] {
         &self.columns.names

@@ -109,7 +109,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn new<R>(audience: &CsvAudience<R>, shown: usize, in_memory: usize) -> Self {
+    fn new<R: Read>(audience: &CsvAudience<R>, shown: usize, in_memory: usize) -> Self {
         let source = audience.source();
         Self {
             rows: 0,

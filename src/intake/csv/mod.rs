@@ -18,6 +18,8 @@ mod summary;
 
 #[cfg(test)]
 mod example;
+#[cfg(test)]
+mod tests;
 
 pub use audience::{CsvAudience, Expect};
 pub use check::{CheckOptions, Checked, SecondPass, check};
