@@ -139,6 +139,16 @@ impl<R> Source<R> {
         self.refuse(FileProblem::RowTooLong { line, limit: MAX_ROW_BYTES })
     }
 
+    /// Checks a chunk in place; gives the length that is left. Of two problems the one that stands first is told.
+    fn check(&mut self, chunk: &mut [u8]) -> Result<usize, FileProblem> {
+        let utf8 = self.check_utf8(chunk);
+        if let Err(FileProblem::NotUtf8 { byte, .. }) = &utf8 {
+            let until = usize::try_from((byte + 1).saturating_sub(self.bytes)).unwrap_or(chunk.len());
+            self.check_quoting(&mut chunk[..until])?;
+        }
+        utf8.and_then(|()| self.check_quoting(chunk))
+    }
+
     fn check_utf8(&mut self, chunk: &[u8]) -> Result<(), FileProblem> {
         let mut rest = chunk;
         while !self.unfinished.is_empty() {
@@ -241,8 +251,7 @@ impl<R: Read> Read for Source<R> {
             }
             let chunk = &mut buffer[..count];
             self.hash.update(&*chunk);
-            let checked = self.check_utf8(chunk).and_then(|()| self.check_quoting(chunk));
-            let kept = checked.map_err(|problem| self.refuse(problem))?;
+            let kept = self.check(chunk).map_err(|problem| self.refuse(problem))?;
             self.bytes += count as u64;
             if let Some(last) = chunk[..kept].last() {
                 self.last = *last;

@@ -50,11 +50,31 @@ fn every_problem_of_every_row_is_told() {
     let found = checked(file, expect).unwrap();
     assert_eq!((found.rows, found.valid, found.invalid), (6, 2, 4));
     let sentences: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(sentences.join("\n"), @"");
-    insta::assert_snapshot!(found.summary, @"");
+    insta::assert_snapshot!(sentences.join("\n"), @r#"
+    line 4, column Phone: "12" has no leading +; expected international form, like +4915112345678 (or set the organization's default_country)
+    line 4, column Opt-In: "maybe" is neither yes nor no; expected yes/no, true/false or 1/0
+    line 4, column Locale: "français" is not a locale; expected a tag like "fr" or "fr-CA", or a Windows number like 1036
+    line 4, column channelid: "whatsapp" is not the configuration's channel type; expected "sms", or nothing
+    line 4, column timezone: "Mars" is not a time zone; expected an IANA name like "Europe/Berlin"
+    line 4, column Case Name: is empty; the template needs a value here
+    line 7, column Phone: is empty; every row needs a value here
+    line 7, column Opt-In: is empty; every row needs a value here
+    line 7, column msdyn_ocoutboundconfigurationid: "cfg_1" is not the configuration that this file was given to
+    line 9: the row has 2 fields; the header has 7
+    line 10: the row has 9 fields; the header has 7
+    "#);
+    insta::assert_snapshot!(found.summary, @r#"
+    bring 2 rows to 7 fields; fix 1 phone number; write yes or no into Opt-In in 1 row; fix Locale in 1 row; clear channelid or make it sms in 1 row; fix timezone in 1 row; fill in Case Name in 1 row; fill in Phone in 1 row; fill in Opt-In in 1 row; clear or correct msdyn_ocoutboundconfigurationid in 1 row
+    "#);
     let mut rejected = String::new();
     found.rejected.unwrap().file.read_to_string(&mut rejected).unwrap();
-    insta::assert_snapshot!(rejected.replace("\r\n", "\n"), @"");
+    insta::assert_snapshot!(rejected.replace("\r\n", "\n"), @r#"
+    Phone;Opt-In;Locale;channelid;timezone;Case Name;msdyn_ocoutboundconfigurationid;error
+    12;maybe;français;whatsapp;Mars;;;"column Phone: ""12"" has no leading +; expected international form, like +4915112345678 (or set the organization's default_country); column Opt-In: ""maybe"" is neither yes nor no; expected yes/no, true/false or 1/0; column Locale: ""français"" is not a locale; expected a tag like ""fr"" or ""fr-CA"", or a Windows number like 1036; column channelid: ""whatsapp"" is not the configuration's channel type; expected ""sms"", or nothing; column timezone: ""Mars"" is not a time zone; expected an IANA name like ""Europe/Berlin""; column Case Name: is empty; the template needs a value here"
+    ;;;;;x;cfg_1;"column Phone: is empty; every row needs a value here; column Opt-In: is empty; every row needs a value here; column msdyn_ocoutboundconfigurationid: ""cfg_1"" is not the configuration that this file was given to"
+    +49151;yes;;;;;;"the row has 2 fields; the header has 7"
+    +4915112345670;no;;;;a;b;"the row has 9 fields; the header has 7";c;d
+    "#);
 }
 
 #[test]
@@ -71,7 +91,7 @@ fn files_that_no_row_can_mend_are_refused_at_once() {
         ("to,optin\n1,\"x\n1,yes\n", "line 2: the quote that opens here is never closed"),
         (
             "to,optin\n1,\"yes\n1,\"yes\"\n",
-            "line 3: text after a closing quote at byte offset 20; a quote inside a quoted field is written twice",
+            "line 3: text after a closing quote at byte offset 19; a quote inside a quoted field is written twice",
         ),
         (&long, "line 3: the row is longer than 65536 bytes; is a quote left open?"),
     ];
