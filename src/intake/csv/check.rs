@@ -88,7 +88,7 @@ pub fn check<R: Read>(file: R, expect: Expect<'_>, options: CheckOptions<'_>) ->
     let mut tally = Tally::new(&audience, options.shown, options.in_memory);
     while let Some(row) = audience.next_row() {
         tally.row(row?, options.judge)?;
-        if tally.rows % PROGRESS_ROWS == 0 {
+        if tally.rows.is_multiple_of(PROGRESS_ROWS) {
             (options.progress)(audience.source().bytes_read());
         }
     }

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, fs::File};
 use super::*;
 use crate::domain::contact::ChannelType;
 
-fn checked(path: &str, slugs: &[&str]) -> (Checked, BTreeMap<String, u64>) {
+fn checked(path: &str, slugs: &[&str], country: Option<&str>) -> (Checked, BTreeMap<String, u64>) {
     let path = format!("{}/examples/acme/{path}", env!("CARGO_MANIFEST_DIR"));
     let required_slugs = slugs.iter().map(|slug| (*slug).to_owned()).collect();
     let expect = Expect {
         channel_type: ChannelType::Sms,
         configuration: None,
         required_slugs: &required_slugs,
-        default_country: None,
+        default_country: country.map(|country| country.parse().unwrap()),
         attested: None,
     };
     let mut endings = BTreeMap::new();
@@ -27,7 +27,7 @@ fn checked(path: &str, slugs: &[&str]) -> (Checked, BTreeMap<String, u64>) {
 
 #[test]
 fn customers_have_the_figures_that_the_demo_relies_on() {
-    let (found, mut endings) = checked("customers.csv", &["CustomerName", "OrderNumber", "DeliveryDate"]);
+    let (found, mut endings) = checked("customers.csv", &["CustomerName", "OrderNumber", "DeliveryDate"], None);
     let groups: Vec<(&str, &str, u64)> = found
         .summary
         .groups()
@@ -67,8 +67,16 @@ fn customers_have_the_figures_that_the_demo_relies_on() {
 }
 
 #[test]
+fn a_default_country_makes_some_numbers_without_a_plus_good() {
+    for (country, valid, invalid) in [("US", 3519, 38), ("DE", 3520, 37), ("FR", 3518, 39)] {
+        let (found, _) = checked("customers.csv", &["CustomerName", "OrderNumber", "DeliveryDate"], Some(country));
+        assert_eq!((found.valid, found.invalid, found.duplicates), (valid, invalid, 25), "{country}");
+    }
+}
+
+#[test]
 fn the_stored_list_is_all_good() {
-    let (found, _) = checked("lists/customers.csv", &["CustomerName", "CaseName"]);
+    let (found, _) = checked("lists/customers.csv", &["CustomerName", "CaseName"], None);
     assert_eq!((found.rows, found.valid, found.duplicates, found.not_opted_in), (120, 120, 0, 0));
     assert_eq!(found.summary.to_string(), "");
 }

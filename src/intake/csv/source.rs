@@ -347,7 +347,8 @@ mod tests {
 
     #[test]
     fn what_passes_and_what_is_refused() {
-        let table: [(&[u8], Result<&[u8], &str>); 14] = [
+        type Case<'a> = (&'a [u8], Result<&'a [u8], &'a str>);
+        let table: [Case<'_>; 14] = [
             (b"a,b\r\n1,2\r\n", Ok(b"a,b\n1,2\n")),
             (b"\xEF\xBB\xBFa\n1", Ok(b"a\n1\n")),
             (b"a\n\"x\r\ny\"\r\n", Ok(b"a\n\"x\r\ny\"\n")),
