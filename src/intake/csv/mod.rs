@@ -10,6 +10,7 @@ mod check;
 pub mod columns;
 mod entries;
 pub mod export;
+mod head;
 mod problem;
 mod rejected;
 mod row;
