@@ -1,1 +1,4 @@
 //! Everything that turns a trigger into requests: CSV, events, the clock.
+
+pub mod csv;
+pub mod duplicates;

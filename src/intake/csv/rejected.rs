@@ -1,0 +1,85 @@
+//! The rejected rows as a CSV that can be corrected and uploaded again (SPEC 5).
+//!
+//! The file's own columns, order, delimiter and cells are kept as they are (so formulas are *not* neutralised here: the
+//! cells are the uploader's own and must come back unchanged), plus one column that says what is wrong. When the file
+//! comes back that column is ignored, and replaced if rows are rejected again.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Seek, Write},
+};
+
+use csv::{StringRecord, Terminator};
+
+use super::{
+    columns::{Columns, Role},
+    problem::{FileProblem, RowProblem},
+};
+
+/// The rejected rows in a temporary file that vanishes when it is dropped.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The CSV, at its beginning.
+    pub file: File,
+    /// How many rows it holds.
+    pub rows: u64,
+}
+
+/// Writes rejected rows as they are met; no file is made before the first.
+#[derive(Debug)]
+pub(super) struct RejectedWriter {
+    delimiter: u8,
+    bom: &'static [u8],
+    columns: Columns,
+    /// The column in which an earlier remark stands.
+    old_remark: Option<usize>,
+    writer: Option<csv::Writer<BufWriter<File>>>,
+    rows: u64,
+}
+
+impl RejectedWriter {
+    pub fn new(columns: &Columns, delimiter: u8, bom: &'static [u8]) -> Self {
+        let old_remark = columns.position(Role::Error);
+        Self { delimiter, bom, columns: columns.clone(), old_remark, writer: None, rows: 0 }
+    }
+
+    /// Adds a row with all its problems. Fields beyond the header's follow the remark, so that columns stay in line.
+    pub fn write(&mut self, fields: &StringRecord, problems: &[RowProblem]) -> Result<(), FileProblem> {
+        let remark = problems.iter().map(|problem| problem.reason().to_string()).collect::<Vec<_>>().join("; ");
+        let (width, old_remark) = (self.columns.all.len(), self.old_remark);
+        let own = (0..width).filter(|place| Some(*place) != old_remark).map(|place| fields.get(place).unwrap_or(""));
+        let cells = own.chain([remark.as_str()]).chain(fields.iter().skip(width));
+        let written = self.open().and_then(|writer| writer.write_record(cells).map_err(io::Error::from));
+        self.rows += 1;
+        written.map_err(FileProblem::Spill)
+    }
+
+    fn open(&mut self) -> io::Result<&mut csv::Writer<BufWriter<File>>> {
+        if self.writer.is_none() {
+            let mut file = BufWriter::new(tempfile::tempfile()?);
+            file.write_all(self.bom)?;
+            let mut builder = csv::WriterBuilder::new();
+            builder.delimiter(self.delimiter).flexible(true).terminator(Terminator::CRLF);
+            let mut writer = builder.from_writer(file);
+            let old_remark = self.old_remark;
+            let names = self.columns.names.iter().enumerate().filter(|(place, _)| Some(*place) != old_remark);
+            writer.write_record(names.map(|(_, name)| name.as_str()).chain([self.columns.error_name]))?;
+            self.writer = Some(writer);
+        }
+        self.writer.as_mut().ok_or_else(|| io::Error::other("no writer"))
+    }
+
+    /// The file, if there was any row for it.
+    pub fn finish(self) -> Result<Option<Rejected>, FileProblem> {
+        let Some(writer) = self.writer else { return Ok(None) };
+        let file = finished(writer).map_err(FileProblem::Spill)?;
+        Ok(Some(Rejected { file, rows: self.rows }))
+    }
+}
+
+fn finished(writer: csv::Writer<BufWriter<File>>) -> io::Result<File> {
+    let buffer = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    Ok(file)
+}
