@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     domain::{
         definition::Trigger,
-        id::{OrgId, RunId},
+        id::RunId,
         run::RunStatus,
         schedule::{Due, Schedule},
         time::Timestamp,
