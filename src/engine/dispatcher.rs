@@ -82,11 +82,11 @@ impl Dispatcher {
                 Ok(0) => self.poll,
                 // Something was claimed; whether there is more is seen at once, if a slot is left for it.
                 Ok(_) => Duration::ZERO,
-                Err(problem) if problem.is_passing() => {
-                    tracing::warn!(problem = %crate::telemetry::chain(&problem), "the dispatcher waits for the database");
+                // One organization's trouble, or the database's: neither ends the work for the others.
+                Err(problem) => {
+                    tracing::error!(problem = %crate::telemetry::chain(&problem), passing = problem.is_passing(), "the dispatcher waits for the database");
                     TROUBLE
                 }
-                Err(problem) => return Err(problem.into()),
             };
             let full = self.in_flight.total() >= self.slots.total;
             tokio::select! {

@@ -26,7 +26,7 @@ pub enum Wish {
 }
 
 /// How long to wait before the provider is asked about a doubt: its own records lag.
-const ASK_AFTER: Duration = Duration::from_secs(15);
+const ASK_AFTER: Duration = Duration::from_secs(5);
 
 /// What a retry goes by.
 #[derive(Clone, Copy, Debug)]

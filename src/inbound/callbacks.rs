@@ -17,7 +17,7 @@ use crate::{
         state::MessageState,
         time::Timestamp,
     },
-    provider::{Inbound, IncomingReply, ProviderKeyword, Receipt},
+    provider::{Hook, Inbound, IncomingReply, NotGenuine, Provider, ProviderKeyword, Receipt, Unreadable},
     store::{
         Store, StoreError,
         callbacks::{Effects, StoredCallback},
@@ -32,6 +32,50 @@ use crate::{
 const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
+
+/// Where herald is reached from outside: what signatures are checked against.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The configured public URL; without one the address is taken from each call, which is right only without a proxy.
+    pub public_url: Option<String>,
+}
+
+impl Reader {
+    /// The URL as the provider requested it.
+    pub fn url(&self, host: &str, path_and_query: &str) -> String {
+        match &self.public_url {
+            Some(base) => format!("{}{path_and_query}", base.trim_end_matches('/')),
+            None => format!("http://{host}{path_and_query}"),
+        }
+    }
+}
+
+/// Why a callback is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRead {
+    /// It is not the provider's.
+    #[error(transparent)]
+    NotGenuine(#[from] NotGenuine),
+    /// It makes no sense.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl NotRead {
+    /// The stable code that programs go by.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotGenuine(_) => "not_genuine",
+            Self::Unreadable(_) => "unreadable_callback",
+        }
+    }
+}
+
+/// What a callback says, if it is genuine.
+pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRead> {
+    provider.verify(hook)?;
+    Ok(provider.inbound(hook)?)
+}
 
 /// What a callback says, as it is kept until it is applied.
 #[derive(Debug, Serialize, Deserialize)]
