@@ -2,3 +2,5 @@
 
 pub mod csv;
 pub mod duplicates;
+pub mod mapping;
+pub mod payload;
