@@ -32,7 +32,11 @@ pub enum NotARate {
 
 /// A fraction is a whole number in a longer time.
 fn hint(given: &str) -> &'static str {
-    if given.contains('.') { "; write a fraction with a longer time: \"30/min\" or \"1/2s\", not \"0.5/s\"" } else { "" }
+    if given.contains('.') {
+        "; write a fraction with a longer time: \"30/min\" or \"1/2s\", not \"0.5/s\""
+    } else {
+        ""
+    }
 }
 
 /// What a unit may be called, the name that is shown first; and its length in milliseconds.
@@ -143,10 +147,37 @@ mod tests {
 
     #[test]
     fn errors_say_what_was_expected() {
-        let texts =
-            ["", "10", "/s", "0/s", "-1/s", "_/s", "0.5/s", "1/", "1/0s", "1/week", "1/2", "10/1/s", "1/99999999999999999d"];
+        let texts = [
+            "",
+            "10",
+            "/s",
+            "0/s",
+            "-1/s",
+            "_/s",
+            "0.5/s",
+            "1/",
+            "1/0s",
+            "1/week",
+            "1/2",
+            "10/1/s",
+            "1/99999999999999999d",
+        ];
         let errors = texts.map(|text| text.parse::<Rate>().unwrap_err().to_string());
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+"" is not a rate: expected a whole number, a slash and a time, like "10/s" or "30_000/hour"
+"10" is not a rate: expected a whole number, a slash and a time, like "10/s" or "30_000/hour"
+"/s" is not a rate: expected a whole number of at least 1 before the slash, like "10/s"
+"0/s" is not a rate: expected a whole number of at least 1 before the slash, like "10/s"
+"-1/s" is not a rate: expected a whole number of at least 1 before the slash, like "10/s"
+"_/s" is not a rate: expected a whole number of at least 1 before the slash, like "10/s"
+"0.5/s" is not a rate: expected a whole number of at least 1 before the slash, like "10/s"; write a fraction with a longer time: "30/min" or "1/2s", not "0.5/s"
+"1/" is not a rate: expected s, min, hour or day after the slash (or a number of them, like "1/2s")
+"1/0s" is not a rate: expected s, min, hour or day after the slash (or a number of them, like "1/2s")
+"1/week" is not a rate: expected s, min, hour or day after the slash (or a number of them, like "1/2s")
+"1/2" is not a rate: expected s, min, hour or day after the slash (or a number of them, like "1/2s")
+"10/1/s" is not a rate: expected s, min, hour or day after the slash (or a number of them, like "1/2s")
+"1/99999999999999999d" is not a rate: expected s, min, hour or day after the slash (or a number of them, like "1/2s")
+"#);
     }
 
     proptest! {

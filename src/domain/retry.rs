@@ -165,7 +165,11 @@ mod tests {
     }
 
     fn duration() -> impl Strategy<Value = Duration> {
-        prop_oneof![(0u64..10_000_000).prop_map(Duration::from_millis), any::<u64>().prop_map(Duration::from_millis), Just(Duration::MAX)]
+        prop_oneof![
+            (0u64..10_000_000).prop_map(Duration::from_millis),
+            any::<u64>().prop_map(Duration::from_millis),
+            Just(Duration::MAX)
+        ]
     }
 
     proptest! {

@@ -30,7 +30,6 @@ use crate::{
     provider::{Call, Found, InDoubt, Provider, Sender},
     store::{
         StoreError,
-        messages::StoredMessage,
         requests::Claimed,
         settle::{Fence, Finish, Word},
     },
@@ -140,18 +139,14 @@ impl Job<'_> {
         };
         let (mut ready, mut doubts) = (Vec::with_capacity(messages.len()), Vec::new());
         for message in &messages {
-            self.sort(facts.judge(message), message, &mut ready, &mut doubts);
+            match facts.judge(message) {
+                Decision::Nothing => {}
+                Decision::End(state) => self.verdict.add(message.id.seq, state),
+                Decision::Send(one) => ready.push(one),
+                Decision::Ask(one) => doubts.push(one),
+            }
         }
         Ok((ready, doubts))
-    }
-
-    fn sort(&mut self, decision: Decision, message: &StoredMessage, ready: &mut Vec<Ready>, doubts: &mut Vec<Ready>) {
-        match decision {
-            Decision::Nothing => {}
-            Decision::End(state) => self.verdict.add(message.id.seq, state),
-            Decision::Send(one) => ready.push(one),
-            Decision::Ask(one) => doubts.push(one),
-        }
     }
 
     /// Finds out about messages that may have been handed over; those that certainly were not join the ready ones.

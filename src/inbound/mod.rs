@@ -1,3 +1,5 @@
 //! What comes back: receipts, replies, consent keywords, signed webhooks.
 
+pub mod callbacks;
 pub mod keywords;
+pub mod webhook;

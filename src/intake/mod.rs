@@ -1,6 +1,11 @@
 //! Everything that turns a trigger into requests: CSV, events, the clock.
+//!
+//! All three make runs, requests and messages by one path: [`begin`] fixes what a run keeps, and the store adds the rows.
 
+pub mod begin;
 pub mod csv;
 pub mod duplicates;
 pub mod mapping;
 pub mod payload;
+pub mod schedule;
+pub mod upload;

@@ -150,7 +150,7 @@ impl Tally {
                 self.problems.push(problem.clone());
             }
         }
-        self.rejected.write(row.fields, problems)
+        self.rejected.write(row.number, row.fields, problems)
     }
 
     fn finish<R: Read>(self, audience: &CsvAudience<R>) -> Result<Checked, FileProblem> {

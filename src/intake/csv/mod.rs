@@ -26,6 +26,6 @@ pub use audience::{CsvAudience, Expect};
 pub use check::{CheckOptions, Checked, SecondPass, check};
 pub use entries::{Duplicate, Entries, Entry};
 pub use problem::{FileProblem, RowProblem, RowProblemKind};
-pub use rejected::Rejected;
+pub use rejected::{Rejected, RejectedRow};
 pub use row::{Regarding, Row};
 pub use summary::{Group, Summary};

@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Seek, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, Write},
 };
 
 use csv::{StringRecord, Terminator};
@@ -23,6 +23,46 @@ pub struct Rejected {
     pub file: File,
     /// How many rows it holds.
     pub rows: u64,
+    /// The line of each row in the file that it was read from: 8 bytes a row, in order.
+    lines: File,
+    delimiter: u8,
+}
+
+/// A rejected row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// The line of the file on which it began.
+    pub line: u64,
+    /// Its cells, as they were.
+    pub fields: Vec<String>,
+    /// What is wrong with it.
+    pub remark: String,
+}
+
+impl Rejected {
+    /// The rows, one after another.
+    pub fn into_rows(self) -> impl Iterator<Item = Result<RejectedRow, FileProblem>> {
+        let mut lines = BufReader::new(self.lines);
+        let mut builder = csv::ReaderBuilder::new();
+        let rows = builder.delimiter(self.delimiter).flexible(true).from_reader(BufReader::new(self.file));
+        let mut remark_at = 0;
+        let mut rows = rows.into_records();
+        std::iter::from_fn(move || {
+            if remark_at == 0 {
+                // The remark stands behind the file's own columns: the last of the header.
+                remark_at = rows.reader_mut().headers().map_or(0, |header| header.len().saturating_sub(1));
+            }
+            let record = rows.next()?;
+            Some(record.map_err(io::Error::from).and_then(|record| read_row(&mut lines, &record, remark_at)).map_err(FileProblem::Spill))
+        })
+    }
+}
+
+fn read_row(lines: &mut impl Read, record: &StringRecord, remark_at: usize) -> io::Result<RejectedRow> {
+    let mut line = [0; 8];
+    lines.read_exact(&mut line)?;
+    let fields = record.iter().enumerate().filter(|(place, _)| *place != remark_at).map(|(_, cell)| cell.to_owned()).collect();
+    Ok(RejectedRow { line: u64::from_le_bytes(line), fields, remark: record.get(remark_at).unwrap_or_default().to_owned() })
 }
 
 /// Writes rejected rows as they are met; no file is made before the first.
@@ -34,22 +74,24 @@ pub(super) struct RejectedWriter {
     /// The column in which an earlier remark stands.
     old_remark: Option<usize>,
     writer: Option<csv::Writer<BufWriter<File>>>,
+    lines: Option<BufWriter<File>>,
     rows: u64,
 }
 
 impl RejectedWriter {
     pub fn new(columns: &Columns, delimiter: u8, bom: &'static [u8]) -> Self {
         let old_remark = columns.position(Role::Error);
-        Self { delimiter, bom, columns: columns.clone(), old_remark, writer: None, rows: 0 }
+        Self { delimiter, bom, columns: columns.clone(), old_remark, writer: None, lines: None, rows: 0 }
     }
 
     /// Adds a row with all its problems. Fields beyond the header's follow the remark, so that columns stay in line.
-    pub fn write(&mut self, fields: &StringRecord, problems: &[RowProblem]) -> Result<(), FileProblem> {
+    pub fn write(&mut self, line: u64, fields: &StringRecord, problems: &[RowProblem]) -> Result<(), FileProblem> {
         let remark = problems.iter().map(|problem| problem.reason().to_string()).collect::<Vec<_>>().join("; ");
         let (width, old_remark) = (self.columns.all.len(), self.old_remark);
         let own = (0..width).filter(|place| Some(*place) != old_remark).map(|place| fields.get(place).unwrap_or(""));
         let cells = own.chain([remark.as_str()]).chain(fields.iter().skip(width));
         let written = self.open().and_then(|writer| writer.write_record(cells).map_err(io::Error::from));
+        let written = written.and_then(|()| self.lines.as_mut().map_or(Ok(()), |lines| lines.write_all(&line.to_le_bytes())));
         self.rows += 1;
         written.map_err(FileProblem::Spill)
     }
@@ -65,15 +107,18 @@ impl RejectedWriter {
             let names = self.columns.names.iter().enumerate().filter(|(place, _)| Some(*place) != old_remark);
             writer.write_record(names.map(|(_, name)| name.as_str()).chain([self.columns.error_name]))?;
             self.writer = Some(writer);
+            self.lines = Some(BufWriter::new(tempfile::tempfile()?));
         }
         self.writer.as_mut().ok_or_else(|| io::Error::other("no writer"))
     }
 
     /// The file, if there was any row for it.
     pub fn finish(self) -> Result<Option<Rejected>, FileProblem> {
-        let Some(writer) = self.writer else { return Ok(None) };
+        let (Some(writer), Some(lines)) = (self.writer, self.lines) else { return Ok(None) };
         let file = finished(writer).map_err(FileProblem::Spill)?;
-        Ok(Some(Rejected { file, rows: self.rows }))
+        let mut lines = lines.into_inner().map_err(io::IntoInnerError::into_error).map_err(FileProblem::Spill)?;
+        lines.rewind().map_err(FileProblem::Spill)?;
+        Ok(Some(Rejected { file, rows: self.rows, lines, delimiter: self.delimiter }))
     }
 }
 

@@ -215,12 +215,13 @@ proptest! {
 }
 
 #[test]
-#[ignore = "a measurement: cargo test --release -- --ignored --nocapture a_hundred_thousand"]
-fn a_hundred_thousand_rows_are_checked_quickly() {
-    let mut file = "to,optin,locale,CustomerName,CaseName\n".to_owned();
-    for row in 0..100_000 {
-        writeln!(file, "+49151{:08},yes,de-DE,Customer {row},Case number {row}", row * 7 % 99_000).unwrap();
-    }
-    let required = slugs(&["CustomerName", "CaseName"]);
-    assert_eq!(checked(&file, expecting(&required)).unwrap().valid, 100_000);
+fn rejected_rows_are_read_back_with_their_lines() {
+    let required = slugs(&["Name"]);
+    let found = checked("to,optin,Name\n+4915112345678,yes,Ana\n12,maybe,\"B\nob\"\n+4915112345679,yes,\n", expecting(&required)).unwrap();
+    let rows: Vec<_> = found.rejected.unwrap().into_rows().map(Result::unwrap).collect();
+    assert_eq!(rows.iter().map(|row| (row.line, row.fields.clone())).collect::<Vec<_>>(), [
+        (3, vec!["12".to_owned(), "maybe".to_owned(), "B\nob".to_owned()]),
+        (5, vec!["+4915112345679".to_owned(), "yes".to_owned(), String::new()]),
+    ]);
+    assert!(rows[1].remark.contains("Name"), "{}", rows[1].remark);
 }

@@ -1,0 +1,180 @@
+//! What providers tell us: recorded when it is genuine, acknowledged when it is durable, applied by a loop.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::keywords::{Keyword, Keywords, KnownConsent};
+use crate::{
+    book::{Book, Books},
+    clock::Clock,
+    domain::{
+        contact::ChannelType,
+        id::{CallbackId, MessageId, OrgId, ReplyId},
+        message::Status,
+        phone::E164,
+        reason::Why,
+        state::MessageState,
+        time::Timestamp,
+    },
+    provider::{Inbound, IncomingReply, ProviderKeyword, Receipt},
+    store::{
+        Store, StoreError,
+        callbacks::{Effects, StoredCallback},
+        consents::{Consent, ConsentChange},
+        lanes::LaneKind,
+        replies::NewReply,
+    },
+    telemetry::Metrics,
+};
+
+/// Callbacks that are applied in one go.
+const CHUNK: i64 = 500;
+/// Organizations that are looked at in one go.
+const LANES: i64 = 1_000;
+
+/// What a callback says, as it is kept until it is applied.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Kept {
+    Receipt { message: Option<String>, provider_id: String, status: String, reason: String, code: String, detail: String },
+    Reply { provider_id: String, from: u64, to: String, channel_type: ChannelType, text: String, media: Vec<String>, keyword: Option<String> },
+}
+
+/// A callback in the form in which it is kept; `None` for what is of no use.
+pub fn keep(inbound: Inbound, account: &str, now: Timestamp) -> Option<StoredCallback> {
+    let kept = match inbound {
+        Inbound::Ignored => return None,
+        Inbound::Receipt(Receipt { message, provider_id, status, why }) => {
+            let (reason, code, detail) = why.map_or_else(Default::default, |why| (why.reason.code().to_owned(), why.provider_code, why.detail));
+            Kept::Receipt { message: message.map(|id| id.to_string()), provider_id, status: status.to_string(), reason, code, detail }
+        }
+        Inbound::Reply(IncomingReply { provider_id, from, to, channel, text, media, keyword }) => {
+            let keyword = keyword.map(|keyword| word(keyword.into()).to_owned());
+            Kept::Reply { provider_id, from: from.digits(), to, channel_type: channel, text, media, keyword }
+        }
+    };
+    let body = serde_json::json!(kept).to_string();
+    Some(StoredCallback { id: CallbackId::new(now, rand::random()), account: account.to_owned(), body, received_at: now })
+}
+
+/// The loop that applies callbacks. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Applier {
+    /// The store.
+    pub store: Store,
+    /// The organizations' books.
+    pub books: Books,
+    /// The time.
+    pub clock: Clock,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// The words that people use.
+    pub keywords: Arc<Keywords>,
+}
+
+impl Applier {
+    /// Applies what is waiting. How many callbacks that was.
+    pub async fn tick(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let due = self.store.due_work(now, LANES).await?;
+        let mut applied = 0;
+        for work in due.into_iter().filter(|work| work.kind == LaneKind::Callbacks) {
+            let Some(book) = self.books.current(&work.org).await? else { continue };
+            let waiting = self.store.waiting_callbacks(&work.org, CHUNK).await?;
+            applied += waiting.len();
+            self.apply(&book, &waiting).await?;
+        }
+        Ok(applied)
+    }
+
+    async fn apply(&self, book: &Book, waiting: &[StoredCallback]) -> Result<(), StoreError> {
+        let org = &book.organization.id;
+        let mut effects = Effects::default();
+        for callback in waiting {
+            match serde_json::from_str(&callback.body) {
+                Ok(kept) => self.effect(book, callback, kept, &mut effects).await?,
+                Err(problem) => tracing::error!(%org, callback = %callback.id, %problem, "a recorded callback cannot be read; it is dropped"),
+            }
+        }
+        let ids: Vec<CallbackId> = waiting.iter().map(|callback| callback.id).collect();
+        let done = self.store.apply_callbacks(org, &ids, &effects).await?;
+        if done.unknown > 0 {
+            tracing::warn!(%org, receipts = done.unknown, "receipts for messages that the organization does not have");
+        }
+        Ok(())
+    }
+
+    async fn effect(&self, book: &Book, callback: &StoredCallback, kept: Kept, effects: &mut Effects) -> Result<(), StoreError> {
+        match kept {
+            Kept::Receipt { message, provider_id, status, reason, code, detail } => {
+                let read = (message.and_then(|id| id.parse::<MessageId>().ok()), status.parse::<Status>().ok());
+                let (Some(message), Some(status)) = read else { return Ok(()) };
+                let why = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
+                effects.receipts.push((message, MessageState { provider_id, ..MessageState::new(status, why, callback.received_at) }));
+            }
+            Kept::Reply { provider_id, from, to, channel_type, text, media, keyword } => {
+                let incoming = Incoming { provider_id, from: E164::from_digits(from), to, channel_type, text, media, keyword };
+                self.reply(book, callback, incoming, effects).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn reply(&self, book: &Book, callback: &StoredCallback, incoming: Incoming, effects: &mut Effects) -> Result<(), StoreError> {
+        let org = &book.organization.id;
+        let Incoming { provider_id, from, to, channel_type, text, media, keyword } = incoming;
+        let Some((channel, _)) = book.channel_of_number(&callback.account, &to) else {
+            tracing::warn!(%org, account = callback.account, "a reply to a number that is no channel of the account; it is dropped");
+            return Ok(());
+        };
+        let keyword = match keyword.as_deref().and_then(read_word) {
+            Some(said) => Some(said),
+            None => self.keywords.read(&text, self.known_consent(org, channel_type, from).await?),
+        };
+        let consent = match keyword {
+            Some(Keyword::Stop) => Some(Consent::Out),
+            Some(Keyword::Start) => Some(Consent::In),
+            Some(Keyword::Help) | None => None,
+        };
+        let at = callback.received_at;
+        let source = || format!("reply {}", keyword.map(word).unwrap_or_default().to_uppercase());
+        effects.consents.extend(consent.map(|consent| ConsentChange { channel_type, of: from, consent, source: source(), at }));
+        let answers = self.store.newest_sent_to(org, from, at).await?;
+        let keyword = keyword.map(word).unwrap_or_default();
+        let id = ReplyId::new(at, rand::random());
+        effects.replies.push(NewReply { id, channel: channel.to_owned(), provider_id, from, text, media, keyword, answers, received_at: at });
+        Ok(())
+    }
+
+    async fn known_consent(&self, org: &OrgId, channel_type: ChannelType, of: E164) -> Result<KnownConsent, StoreError> {
+        let known = self.store.consents(org, channel_type, &[of]).await?;
+        Ok(match known.get(&of) {
+            Some(Consent::Out) => KnownConsent::OptedOut,
+            Some(Consent::In) => KnownConsent::OptedIn,
+            None => KnownConsent::Unknown,
+        })
+    }
+}
+
+struct Incoming {
+    provider_id: String,
+    from: E164,
+    to: String,
+    channel_type: ChannelType,
+    text: String,
+    media: Vec<String>,
+    keyword: Option<String>,
+}
+
+const fn word(keyword: Keyword) -> &'static str {
+    match keyword {
+        Keyword::Stop => "stop",
+        Keyword::Start => "start",
+        Keyword::Help => "help",
+    }
+}
+
+fn read_word(word: &str) -> Option<Keyword> {
+    let keywords = [ProviderKeyword::Stop, ProviderKeyword::Start, ProviderKeyword::Help];
+    keywords.into_iter().map(Keyword::from).find(|keyword| self::word(*keyword) == word)
+}

@@ -1,0 +1,74 @@
+//! What every trigger does first: look up what the configuration names, and fix what the run will keep.
+
+use crate::{
+    book::{Book, ReadyConfiguration, Unusable},
+    clock::Clock,
+    domain::{
+        fairness::Priority,
+        id::RunId,
+        run::Pinned,
+    },
+    store::{
+        Store, StoreError,
+        runs::{Lasting, NewRun},
+    },
+};
+
+/// Why nothing was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBegun {
+    /// The configuration is inactive.
+    #[error("outbound configuration \"{0}\" is inactive: nothing is sent until it is active again")]
+    Inactive(String),
+    /// The definitions do not allow it.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// The store refused.
+    #[error("the store refused")]
+    Store(#[from] StoreError),
+}
+
+/// What a run of this configuration keeps, as things stand now.
+pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> {
+    let configuration = &ready.configuration;
+    if !configuration.active {
+        return Err(NotBegun::Inactive(configuration.name.clone()));
+    }
+    book.channel(&configuration.channel)?;
+    let template = book.template(&configuration.template)?;
+    Ok(Pinned {
+        channel: configuration.channel.clone(),
+        template: template.id,
+        version: template.version,
+        valid_for: configuration.valid_for,
+        on_uncertain: configuration.on_uncertain,
+    })
+}
+
+/// A run of a configuration, to be filled.
+pub fn new_run(clock: &Clock, ready: &ReadyConfiguration, pinned: Pinned, priority: Priority, source: String) -> NewRun {
+    NewRun {
+        id: RunId::new(clock.now(), rand::random()),
+        configuration: ready.id,
+        name: ready.configuration.name.clone(),
+        priority,
+        firing: None,
+        pinned,
+        source,
+        digest: String::new(),
+        columns: Vec::new(),
+        lasting: Lasting::OneAudience,
+    }
+}
+
+/// A run whose account or channel is stopped waits from the start, and says why.
+pub async fn hold_if_stopped(store: &Store, book: &Book, run: RunId, channel: &str) -> Result<(), StoreError> {
+    let Ok(channel) = book.channel(channel) else { return Ok(()) };
+    let org = &book.organization.id;
+    if let Some(state) = store.account_state(org, &channel.account).await?
+        && !state.stopped.is_empty()
+    {
+        store.stop_run(org, run, "held", &state.stopped).await?;
+    }
+    Ok(())
+}
