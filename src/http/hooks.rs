@@ -41,7 +41,7 @@ pub(super) async fn receive(
         api.metrics.webhook(Received::NotGenuine);
         return Err(refusal(refused));
     }
-    if let Err(problem) = Event::parse(signed.id, &body) {
+    if let Err(problem) = Event::parse(&body, signed.id) {
         api.metrics.webhook(Received::Unreadable);
         return Err(Problem::bad_request("invalid_event", problem.to_string()));
     }
