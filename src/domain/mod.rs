@@ -13,3 +13,9 @@ pub mod contact;
 pub mod message;
 pub mod outcome;
 pub mod reason;
+
+pub mod fairness;
+pub mod quota;
+pub mod rate;
+pub mod retry;
+pub mod schedule;
