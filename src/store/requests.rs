@@ -181,6 +181,9 @@ fn total(buckets: &[(i64, Usage)]) -> Usage {
     buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage { total: sum.total + bucket.total, bulk: sum.bulk + bucket.bulk })
 }
 
+/// Buckets that are kept although this clock counts them no longer: another worker's may be behind.
+const SLACK: i64 = 60;
+
 /// Books the claimed requests in the current bucket, and on their runs; forgets buckets that no window holds any more.
 async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now: Timestamp) -> Result<(), StoreError> {
     let count = i64::try_from(requests.len()).unwrap_or(i64::MAX);
@@ -189,7 +192,7 @@ async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now:
                ON CONFLICT (org_id, bucket) DO UPDATE SET used = org_usage.used + excluded.used, bulk = org_usage.bulk + excluded.bulk";
     tx.execute(sql, args![org.as_str(), quota::bucket(now), count, bulk]).await?;
     let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
-    tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now)]).await?;
+    tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
 
     let mut by_run: std::collections::BTreeMap<RunId, i64> = std::collections::BTreeMap::new();
     for request in requests {
