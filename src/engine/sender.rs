@@ -30,6 +30,7 @@ use crate::{
     provider::{Call, Found, InDoubt, Provider, Sender},
     store::{
         StoreError,
+        consents::{Consent, ConsentChange},
         requests::Claimed,
         settle::{Fence, Finish, Word},
     },
@@ -250,10 +251,21 @@ impl Job<'_> {
 
     async fn give_back(&mut self) -> Result<(), LetGo> {
         let finish = self.verdict.finish();
+        self.keep_opt_outs().await?;
         self.shared.count(&self.verdict, self.route.account.provider_name);
         let word = Word { intent: None, states: self.verdict.take(), finish: Some(finish) };
         self.shared.say(self.request, word).await?;
         Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// A provider that refuses because a person opted out knows something that must hold for every other path too.
+    async fn keep_opt_outs(&self) -> Result<(), LetGo> {
+        let (channel_type, at) = (self.route.channel.channel_type, self.shared.clock.now());
+        let change = |(of, source): &(E164, String)| ConsentChange { channel_type, of: *of, consent: Consent::Out, source: source.clone(), at };
+        let changes: Vec<ConsentChange> = self.verdict.opted_out().iter().map(change).collect();
+        if changes.is_empty() { Ok(()) } else { Ok(self.shared.store.set_consents(&self.request.org, &changes).await?) }
     }
 }
 

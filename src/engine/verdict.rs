@@ -7,6 +7,7 @@ use crate::{
     domain::{
         message::Status,
         outcome::Outcome,
+        phone::E164,
         reason::{Reason, Scope, Why},
         retry::{self, Next, RetryPolicy, Tried},
         state::MessageState,
@@ -53,12 +54,13 @@ pub struct Verdict {
     retry_at: Option<Timestamp>,
     stop: Option<Why>,
     counted: Vec<(Status, Option<Reason>)>,
+    opted_out: Vec<(E164, String)>,
 }
 
 impl Verdict {
     /// Nothing yet, in the attempt with this fence.
     pub fn new(token: i64) -> Self {
-        Self { token, states: Vec::new(), retry_at: None, stop: None, counted: Vec::new() }
+        Self { token, states: Vec::new(), retry_at: None, stop: None, counted: Vec::new(), opted_out: Vec::new() }
     }
 
     /// Adds what became of a message.
@@ -120,7 +122,12 @@ impl Verdict {
                 self.add(ready.seq, rendered(ready, Status::Queued, Some(why.clone()), now));
                 self.stop.get_or_insert(why);
             }
-            Outcome::Rejected { why } => self.add(ready.seq, rendered(ready, Status::Failed, Some(why), now)),
+            Outcome::Rejected { why } => {
+                if why.reason == Reason::OptedOut {
+                    self.opted_out.push((ready.outgoing.to, format!("provider {}", why.provider_code)));
+                }
+                self.add(ready.seq, rendered(ready, Status::Failed, Some(why), now));
+            }
             Outcome::InDoubt { why } => self.doubt(ready, why, Wish::AskAgain, now),
         }
     }
@@ -167,6 +174,11 @@ impl Verdict {
     /// Whether everything is written.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
+    }
+
+    /// Those who the provider says have opted out, and in which words.
+    pub fn opted_out(&self) -> &[(E164, String)] {
+        &self.opted_out
     }
 
     /// Everything that was judged in this attempt.

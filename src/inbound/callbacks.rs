@@ -13,7 +13,7 @@ use crate::{
         id::{CallbackId, MessageId, OrgId, ReplyId},
         message::Status,
         phone::E164,
-        reason::Why,
+        reason::{Reason, Why},
         state::MessageState,
         time::Timestamp,
     },
@@ -153,7 +153,10 @@ impl Applier {
             Kept::Receipt { message, provider_id, status, reason, code, detail } => {
                 let read = (message.and_then(|id| id.parse::<MessageId>().ok()), status.parse::<Status>().ok());
                 let (Some(message), Some(status)) = read else { return Ok(()) };
-                let why = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
+                let why: Option<Why> = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
+                if let Some(opted_out) = why.as_ref().filter(|why| why.reason == Reason::OptedOut) {
+                    effects.consents.extend(self.provider_opt_out(book, message, opted_out, callback.received_at).await?);
+                }
                 effects.receipts.push((message, MessageState { provider_id, ..MessageState::new(status, why, callback.received_at) }));
             }
             Kept::Reply { provider_id, from, to, channel_type, text, media, keyword } => {
@@ -162,6 +165,17 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    /// The person to whom a message could not be delivered because they opted out with the provider.
+    async fn provider_opt_out(&self, book: &Book, message: MessageId, why: &Why, at: Timestamp) -> Result<Option<ConsentChange>, StoreError> {
+        let org = &book.organization.id;
+        let (Some(stored), Some((pinned, _))) = (self.store.message(org, message).await?, self.store.run_facts(org, message.run).await?) else {
+            return Ok(None);
+        };
+        let channel = book.channel(&pinned.channel).ok();
+        let source = format!("provider {}", why.provider_code);
+        Ok(channel.map(|channel| ConsentChange { channel_type: channel.channel_type, of: stored.to, consent: Consent::Out, source, at }))
     }
 
     async fn reply(&self, book: &Book, callback: &StoredCallback, incoming: Incoming, effects: &mut Effects) -> Result<(), StoreError> {

@@ -199,6 +199,13 @@ impl Store {
         Ok(Sums { tallies: tallies.iter().map(read_tally).collect::<Result<_, _>>()?, messages, rejected })
     }
 
+    /// How many of the run's messages a provider has given an id: those that were handed over.
+    pub async fn handed_over(&self, org: &OrgId, run: RunId) -> Result<i64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM message_states WHERE org_id = $1 AND run_id = $2 AND provider_id <> ''";
+        let row = self.row(sql, args![org.as_str(), run.to_string()]).await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+
     /// The rows that were refused at the door, in order, after row `after`.
     pub async fn rejected_rows(&self, org: &OrgId, run: RunId, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
         let sql = "SELECT row_number, fields, problems FROM rejected_rows WHERE org_id = $1 AND run_id = $2 AND row_number > $3 ORDER BY row_number LIMIT $4";
