@@ -142,9 +142,18 @@ impl Running {
         let intake = &app.config.intake;
         let events = EventLoop::new(store.clone(), books.clone(), clock.clone(), intake.coalesce, intake.coalesce_contacts);
         let applier = Applier { store, books, clock: clock.clone(), metrics: app.metrics.clone(), keywords: Arc::new(Keywords::default()) };
-        self.tasks.spawn(every("schedules", clock.clone(), stopped.clone(), async move |now| scheduler.tick(now).await));
-        self.tasks.spawn(every("events", clock.clone(), stopped.clone(), async move |now| events.tick(now).await));
-        self.tasks.spawn(every("callbacks", clock, stopped.clone(), async move |now| applier.tick(now).await));
+        self.tasks.spawn(every("schedules", clock.clone(), stopped.clone(), move |now| {
+            let scheduler = scheduler.clone();
+            async move { scheduler.tick(now).await }
+        }));
+        self.tasks.spawn(every("events", clock.clone(), stopped.clone(), move |now| {
+            let events = events.clone();
+            async move { events.tick(now).await }
+        }));
+        self.tasks.spawn(every("callbacks", clock, stopped.clone(), move |now| {
+            let applier = applier.clone();
+            async move { applier.tick(now).await }
+        }));
     }
 
     /// Waits until something ends by itself, which it does only when it has broken.

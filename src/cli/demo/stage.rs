@@ -59,7 +59,7 @@ impl Stage {
         let app = App::open(config, secrets, Clock::system()).await?;
         let roles = Roles { api: true, scheduler: true, worker: true, only: None };
         let running = Running::start(&app, &roles, Some(listener))?;
-        let mut set = definitions::acme()?;
+        let mut set = DefinitionSet::from_source(&definitions::acme())?;
         for account in set.accounts.values_mut() {
             let Account::Twilio(settings) = account;
             settings.base_url = Some(sandbox.base_url());

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde_json::json;
 
 use super::{
-    super::{Failure, follow, follow::Followed, out::Out, send},
+    super::{Failure, follow, follow::Followed, out::Out},
     Runs,
     stage::{HOOK_SECRET, Stage},
 };
