@@ -16,6 +16,7 @@ const ROWS: &[&[&str]] = &[
     &["app"],
     &["http", "console"],
     &["engine", "intake", "inbound", "definitions"],
+    &["book"],
     &["store", "provider", "template"],
     &["domain"],
 ];
@@ -24,7 +25,7 @@ const ROWS: &[&[&str]] = &[
 const SIDEWAYS: &[(&str, &str)] = &[("definitions", "intake")];
 
 /// For every room above `domain`. They know `domain` and each other.
-const SUPPORT: &[&str] = &["config", "secret", "clock", "telemetry"];
+const SUPPORT: &[&str] = &["config", "secret", "clock", "telemetry", "keys"];
 
 /// What the row above `domain` may use of the support.
 const SUPPORT_OF_THE_LOWER_ROW: &[&str] = &["clock", "secret"];

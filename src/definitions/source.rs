@@ -19,7 +19,22 @@ pub trait Source {
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
 
     /// Where a file can be opened again later, so that a large one need not be held.
+    ///
+    /// # Errors
+    /// If there is no such file.
     fn place(&self, path: &str) -> io::Result<PathOrBytes>;
+
+    /// What a path that leads out of the organization's folder finds.
+    fn outside(&self) -> Outside;
+}
+
+/// What lies outside of an organization's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// Whatever is there.
+    Files,
+    /// Nothing but the starter library.
+    Starter,
 }
 
 /// Something in a folder.
@@ -90,6 +105,10 @@ impl Source for OnDisk {
     fn place(&self, path: &str) -> io::Result<PathOrBytes> {
         Ok(PathOrBytes::Path(self.0.join(path)))
     }
+
+    fn outside(&self) -> Outside {
+        Outside::Files
+    }
 }
 
 /// Files in the binary. What lies outside of them is not there.
@@ -114,6 +133,10 @@ impl Source for Embedded {
 
     fn place(&self, path: &str) -> io::Result<PathOrBytes> {
         embedded(self.0, path).map(PathOrBytes::Bytes)
+    }
+
+    fn outside(&self) -> Outside {
+        Outside::Starter
     }
 }
 

@@ -4,7 +4,7 @@
 mod event;
 mod expression;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use cel::{Context, Env, ExecutionError, Program, Value as Cel, objects::Map as CelMap};
 use serde_json::Value;
@@ -21,11 +21,16 @@ use crate::domain::{
 };
 
 /// A condition and a mapping, compiled. Evaluating changes nothing in it: share it between threads.
-#[derive(Debug)]
 pub struct CompiledMapping {
     env: Arc<Env>,
     when: Option<Program>,
     contact: Option<ContactPrograms>,
+}
+
+impl fmt::Debug for CompiledMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompiledMapping").field("when", &self.when).field("contact", &self.contact).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

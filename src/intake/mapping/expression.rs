@@ -24,8 +24,10 @@ pub const MOST_WALKS: usize = 4;
 /// The longest list or object within an event that expressions are evaluated over.
 pub const MOST_ELEMENTS: usize = 1000;
 
-/// How deep an expression may be nested.
-const DEEPEST: usize = 64;
+/// How many signs one expression may have. A chain of operators, fields or indexes is as deep as it is long once it is
+/// parsed, and the crate walks it by recursion: this is what a thread's stack bears, with room to spare.
+const MOST_SIGNS: usize = 250;
+const SIGNS: &str = ".+-*/%<>=!&|[({?:";
 
 /// What an expression may name.
 const FIELDS: [&str; 4] = ["data", "id", "time", "type"];
@@ -35,10 +37,10 @@ const TYPES: [&str; 11] =
     ["bool", "bytes", "double", "duration", "dyn", "int", "list", "map", "null_type", "string", "uint"];
 
 /// The functions that exist, operators and macros aside.
-const FUNCTIONS: [&str; 26] = [
+const FUNCTIONS: [&str; 25] = [
     "bool", "bytes", "contains", "double", "duration", "dyn", "endsWith", "getDate", "getDayOfMonth", "getDayOfWeek",
     "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "int",
-    "matches", "size", "startsWith", "string", "timestamp", "type", "uint", "has",
+    "matches", "size", "startsWith", "string", "timestamp", "type", "uint",
 ];
 
 /// What is wrong with an expression, and where in it.
@@ -59,29 +61,15 @@ pub(super) fn compile(env: &Env, text: &str) -> Result<Program, Vec<Fault>> {
     if text.len() > LONGEST {
         return Err(plain(format!("the expression has {} bytes; expected at most {LONGEST}", text.len())));
     }
-    if nesting(text) > DEEPEST {
-        return Err(plain(format!("the expression is nested too deeply; expected at most {DEEPEST} levels")));
+    let signs = text.chars().filter(|letter| SIGNS.contains(*letter)).count();
+    if signs > MOST_SIGNS {
+        return Err(plain(format!("the expression has {signs} operators, dots and brackets; expected at most {MOST_SIGNS}")));
     }
     let program = env.compile(text).map_err(|errors| parse_faults(&errors))?;
     let mut check = Check { text, program: &program, walks: 0, names: BTreeSet::new(), faults: Vec::new() };
     check.all();
     let faults = check.faults;
     if faults.is_empty() { Ok(program) } else { Err(faults) }
-}
-
-/// How deep an expression can be at most, from its text: brackets that are open at a time, and signs and dots in a row.
-fn nesting(text: &str) -> usize {
-    let (mut open, mut deepest) = (0_usize, 0);
-    for letter in text.chars() {
-        match letter {
-            '(' | '[' | '{' | '?' => open += 1,
-            ')' | ']' | '}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(open);
-    }
-    let signs = text.split(|c: char| !matches!(c, '!' | '-' | ' ')).map(str::len).max().unwrap_or(0);
-    deepest.max(signs)
 }
 
 fn parse_faults(errors: &ParseErrors) -> Vec<Fault> {
@@ -105,16 +93,10 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn all(&mut self) {
-        let mut rest = vec![(self.program.expression(), 0, 0)];
-        while let Some((node, depth, within)) = rest.pop() {
-            if depth > DEEPEST {
-                self.fault(node, format!("nested too deeply; expected at most {DEEPEST} levels"));
-                return;
-            }
+        let mut rest = vec![(self.program.expression(), 0)];
+        while let Some((node, within)) = rest.pop() {
             self.node(node, within);
-            for (part, inner) in parts(&node.expr) {
-                rest.push((part, depth + 1, within + inner));
-            }
+            rest.extend(parts(&node.expr).into_iter().map(|(part, inner)| (part, within + inner)));
         }
         if self.walks > MOST_WALKS {
             let message = format!("walks over lists {} times; expected at most {MOST_WALKS}", self.walks);

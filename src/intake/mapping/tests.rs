@@ -177,11 +177,16 @@ fn nothing_is_evaluated_over_an_event_without_bounds() {
 /// On a small stack, as a thread of the runtime has: no shape of text may overflow it.
 #[test]
 fn no_shape_of_expression_is_too_deep_for_the_stack() {
-    let shapes: Vec<String> = ["(", "[", "{", "!", "-", "a.", "a[", "a?", "1+", "a&&", "a||", "f(", "1?1:", "1==", "[1,", "-!", "{1:", "'", "x.all(x,"]
-        .into_iter()
-        .flat_map(|part| [part.repeat(4000 / part.len()), format!("{}1", part.repeat(4000 / part.len())), format!("{}1", part.repeat(60))])
-        .chain([format!("{}1{}", "(".repeat(60), ")".repeat(60)), format!("event{}", ".data".repeat(800)), format!("event{}", "[0]".repeat(1300))])
-        .collect();
+    let parts = ["(", "[", "{", "!", "-", "a.", "a[", "a?", "1+", "a&&", "a||", "f(", "1?1:", "1==", "[1,", "-!", "{1:", "'", "x.all(x,", "a.f("];
+    let chains = parts.into_iter().flat_map(|part| {
+        let most = 250 / part.chars().filter(|c| !c.is_alphanumeric() && *c != ',').count().max(1);
+        [4000 / part.len(), most, most / 2, 60].map(|times| [part.repeat(times), format!("{}1", part.repeat(times))]).into_iter().flatten()
+    });
+    let whole = [("(", ")"), ("[", "]"), ("string(", ")"), ("!", ""), ("-", "")].into_iter().flat_map(|(open, close)| {
+        [30, 60, 90, 120, 240].map(|times| format!("{}true{}", open.repeat(times), close.repeat(times)))
+    });
+    let paths = [".data", "[0]", ".f()", "['a'].size()"].map(|part| format!("event{}", part.repeat(240 / part.matches(['.', '[', '(']).count())));
+    let shapes: Vec<String> = chains.chain(whole).chain(paths).collect();
     let work = move || {
         for text in shapes {
             if let Ok(compiled) = CompiledMapping::compile(Some(&text), None) {
