@@ -55,7 +55,9 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         let mut fresh: BTreeSet<(&OrgId, String)> = BTreeSet::new();
-        for (org, events) in by_org {
+        for (org, mut events) in by_org {
+            // In one order everywhere, so that two batches with the same ids never wait for each other in a circle.
+            events.sort_by(|a, b| a.id.cmp(&b.id));
             let rows: Vec<Value> = events.iter().map(|event| json!([event.id, event.body, event.received_at.millis()])).collect();
             let sql = "INSERT INTO events (org_id, event_id, state, body, result, received_at)
                 SELECT $2, r.value ->> 0, 'new', r.value ->> 1, '', CAST(r.value ->> 2 AS BIGINT) FROM ROWS($1) WHERE 1 = 1
@@ -87,6 +89,8 @@ impl Store {
     /// quicker with one of them.
     pub async fn finish_events(&self, org: &OrgId, results: &[(String, String)], batches: &[Batch], now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        let mut results: Vec<&(String, String)> = results.iter().collect();
+        results.sort();
         let rows: Vec<Value> = results.iter().map(|(id, result)| json!([id, result])).collect();
         let sql = "UPDATE events SET state = 'done', body = '', result = r.value ->> 1 FROM ROWS($1)
                    WHERE org_id = $2 AND event_id = r.value ->> 0 AND state = 'new'";

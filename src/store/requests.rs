@@ -133,6 +133,9 @@ impl Store {
     pub async fn renew(&self, held: &[Claimed], lease_until: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let mut by_org: std::collections::BTreeMap<&OrgId, Vec<serde_json::Value>> = std::collections::BTreeMap::new();
+        // In the order in which settling locks them.
+        let mut held: Vec<&Claimed> = held.iter().collect();
+        held.sort_by_key(|request| request.id);
         for request in held {
             by_org.entry(&request.org).or_default().push(serde_json::json!([request.id.run, request.id.number, request.token]));
         }
