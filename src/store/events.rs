@@ -104,12 +104,18 @@ impl Store {
         }
         for batch in batches {
             let run = runs::begin_run(&mut tx, org, &batch.run, now).await?;
-            let sql = "SELECT messages, requests, status FROM runs WHERE org_id = $1 AND run_id = $2 LOCKED ROWS";
+            let sql = "SELECT messages, requests FROM runs WHERE org_id = $1 AND run_id = $2 LOCKED ROWS";
             let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
             let Some(row) = row else { continue };
-            let state = if row.text(2)? == "running" { "ready" } else { "paused" };
-            let place = Place { run, after: row.int(0)?, requests: row.int(1)?, priority: Priority::Automatic, state, due: batch.due };
+            // Ready also while the run is stopped: a claim looks at the run, and resuming it cannot overlook what is added here.
+            let place = Place { run, after: row.int(0)?, requests: row.int(1)?, priority: Priority::Automatic, state: "ready", due: batch.due };
             runs::add_messages(&mut tx, org, &place, &batch.messages, now).await?;
+            if !batch.messages.is_empty() {
+                // A run that was over has something to do again; one that was cancelled, to cancel.
+                let sql = "UPDATE runs SET status = CASE WHEN status = 'completed' THEN 'running' ELSE 'cancelling' END, finished_at = NULL
+                           WHERE org_id = $1 AND run_id = $2 AND status IN ('completed', 'cancelled')";
+                tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
+            }
             let sql = "SELECT COALESCE(MAX(row_number), 0) FROM rejected_rows WHERE org_id = $1 AND run_id = $2";
             let last = tx.row(sql, args![org.as_str(), run.to_string()]).await?.map_or(Ok(0), |row| row.int(0))?;
             let rejected: Vec<Rejected> = batch.rejected.iter().cloned().zip(last + 1..).map(|(row, number)| Rejected { row: number, ..row }).collect();
