@@ -166,11 +166,33 @@ macro_rules! run {
             query = match arg {
                 Arg::Int(value) => query.bind(value),
                 Arg::MaybeInt(value) => query.bind(value),
-                Arg::Text(value) => query.bind(value),
+                Arg::Text(value) => query.bind(storable(value)),
             };
         }
         query.$method($connection).await
     }};
+}
+
+/// Postgres keeps no NUL in a text and refuses one in JSON; a person may write one all the same. It becomes the mark for what
+/// cannot be shown, on both engines.
+fn storable(text: String) -> String {
+    const ESCAPED: &str = "\\u0000";
+    let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+    if !text.contains(ESCAPED) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(ESCAPED) {
+        let (before, after) = rest.split_at(at);
+        clean.push_str(before);
+        // After an odd number of backslashes its own is a backslash that is meant.
+        let backslashes = clean.len() - clean.trim_end_matches('\\').len();
+        clean.push_str(if backslashes.is_multiple_of(2) { "\\ufffd" } else { ESCAPED });
+        rest = &after[ESCAPED.len()..];
+    }
+    clean.push_str(rest);
+    clean
 }
 
 impl Tx<'_> {
