@@ -18,6 +18,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What keeps two processes from changing the schema at once. SQLite's transactions that write exclude each other anyway.
+    pub(super) fn schema_lock(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(4857214553) AS TEXT)"),
+        }
+    }
+
     /// The engine's own text of a statement.
     ///
     /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`.
