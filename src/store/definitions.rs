@@ -89,12 +89,17 @@ impl Store {
     pub async fn save_definitions(&self, org: &Organization, new: &[NewDefinition], now: Timestamp) -> Result<(Change, Vec<Change>), StoreError> {
         let mut tx = self.begin().await?;
         let settings = serde_json::json!(org).to_string();
+        let allowance = org.allowance();
+        let (limit, reserved) = (i64::try_from(allowance.limit).unwrap_or(i64::MAX), i64::from(allowance.reserved_percent));
+        // Made at once if it is new: whoever applies the same organization waits here.
+        let sql = "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 0)
+            ON CONFLICT (org_id) DO NOTHING";
+        let created = tx.execute(sql, args![org.id.as_str(), settings.as_str(), limit, reserved]).await?;
         let sql = "SELECT settings FROM organizations WHERE org_id = $1 LOCKED ROWS";
-        let before = tx.row(sql, args![org.id.as_str()]).await?;
-        let organization = match before {
-            None => Change::Created,
+        let organization = match tx.row(sql, args![org.id.as_str()]).await? {
+            _ if created == 1 => Change::Created,
             Some(row) if row.text(0)? == settings => Change::Unchanged,
-            Some(_) => Change::Changed,
+            Some(_) | None => Change::Changed,
         };
         let known = definitions(&mut tx, &org.id).await?;
         let mut changes = Vec::with_capacity(new.len());
@@ -102,12 +107,8 @@ impl Store {
             changes.push(save(&mut tx, &org.id, &known, definition, now).await?);
         }
         if organization != Change::Unchanged || changes.iter().any(|change| *change != Change::Unchanged) {
-            let sql = "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 1)
-                ON CONFLICT (org_id) DO UPDATE SET settings = excluded.settings, quota_limit = excluded.quota_limit,
-                  quota_reserved = excluded.quota_reserved, revision = organizations.revision + 1";
-            let allowance = org.allowance();
-            let limit = i64::try_from(allowance.limit).unwrap_or(i64::MAX);
-            tx.execute(sql, args![org.id.as_str(), settings, limit, i64::from(allowance.reserved_percent)]).await?;
+            let sql = "UPDATE organizations SET settings = $2, quota_limit = $3, quota_reserved = $4, revision = revision + 1 WHERE org_id = $1";
+            tx.execute(sql, args![org.id.as_str(), settings, limit, reserved]).await?;
         }
         tx.commit().await?;
         Ok((organization, changes))

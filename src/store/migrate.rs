@@ -20,6 +20,9 @@ impl Store {
     /// Brings the schema up to date, in one transaction.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        if let Some(lock) = self.dialect().schema_lock() {
+            tx.rows(lock, vec![]).await?;
+        }
         tx.execute(TABLE, vec![]).await?;
         let applied = tx.rows("SELECT version, checksum FROM herald_schema ORDER BY version", vec![]).await?;
         let mut version = 0;

@@ -81,7 +81,7 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Unreachable(error),
             sqlx::Error::Database(inner) if inner.code().is_some_and(|code| locked(&code)) => Self::Locked(BUSY),
-            sqlx::Error::Database(inner) if inner.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) => Self::Unreachable(error),
+            sqlx::Error::Database(inner) if inner.code().is_some_and(|code| ["57P", "08", "53"].iter().any(|class| code.starts_with(class))) => Self::Unreachable(error),
             _ => Self::Refused(error),
         }
     }

@@ -63,16 +63,24 @@ pub struct ClaimOrder<'a> {
     pub lease_until: Timestamp,
 }
 
+/// The run is looked at as well as the request: a request that was added, or given back, while its run was being stopped is
+/// still `ready`, and stays where it is until the run goes on.
 const CLAIM: &str = "
 WITH next AS MATERIALIZED (
   SELECT run_id, number FROM requests
   WHERE org_id = $1 AND priority = $2 AND state = 'ready' AND due_at <= $3
+  AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = requests.run_id AND runs.status IN ('running', 'cancelling'))
   ORDER BY due_at, run_id, number LIMIT $4 SKIP LOCKED ROWS
 )
 UPDATE requests SET due_at = $5, token = token + 1, attempts = attempts + 1
 FROM next
 WHERE requests.org_id = $1 AND requests.run_id = next.run_id AND requests.number = next.number
 RETURNING requests.run_id, requests.number, first_seq, size, token, attempts, begun, accepted_at";
+
+/// When the lane's next request is due, by the same rule.
+const NEXT: &str = "SELECT due_at FROM requests WHERE org_id = $1 AND priority = $2 AND state = 'ready'
+  AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = requests.run_id AND runs.status IN ('running', 'cancelling'))
+  ORDER BY due_at LIMIT 1";
 
 impl Store {
     /// Claims up to `want` requests of a lane, as far as the hour allows, and books them in the same transaction.
@@ -118,9 +126,8 @@ impl Store {
             book(&mut tx, org, ask, &requests, now).await?;
         }
         if requests.len() < want {
-            let sql = "SELECT MIN(due_at) FROM requests WHERE org_id = $1 AND priority = $2 AND state = 'ready'";
-            let next = tx.row(sql, args![org.as_str(), priority.as_str()]).await?;
-            let next = next.map(|row| row.maybe_int(0)).transpose()?.flatten();
+            let next = tx.row(NEXT, args![org.as_str(), priority.as_str()]).await?;
+            let next = next.map(|row| row.int(0)).transpose()?;
             if next.is_none_or(|next| next > now.millis()) {
                 lanes::rest(&mut tx, org, kind, next.map(Timestamp::from_millis)).await?;
             }
@@ -133,6 +140,9 @@ impl Store {
     pub async fn renew(&self, held: &[Claimed], lease_until: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let mut by_org: std::collections::BTreeMap<&OrgId, Vec<serde_json::Value>> = std::collections::BTreeMap::new();
+        // In the order in which settling locks them.
+        let mut held: Vec<&Claimed> = held.iter().collect();
+        held.sort_by_key(|request| request.id);
         for request in held {
             by_org.entry(&request.org).or_default().push(serde_json::json!([request.id.run, request.id.number, request.token]));
         }

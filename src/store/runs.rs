@@ -141,12 +141,15 @@ impl Store {
     /// The audience is complete: its requests may be claimed from now on.
     pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
+        // that it is too late. Nobody else waits for requests that are importing.
+        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+        let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else {
+            return Ok(()); // open already, or never to be opened
+        };
         let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        let row = tx.row("SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2", args![org.as_str(), run.to_string()]).await?;
-        if let Some(row) = row {
-            lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        }
+        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
         let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
         settle::complete(&mut tx, org, run, now).await?;
@@ -169,7 +172,8 @@ impl Store {
 
     /// The newest runs before `before` (all: `None`), newest first.
     pub async fn runs(&self, org: &OrgId, before: Option<RunId>, limit: i64) -> Result<Vec<Run>, StoreError> {
-        let before = before.map_or_else(|| "run_~".to_owned(), |run| run.to_string());
+        // Greater than any id, in whatever order the database sorts letters and marks.
+        let before = before.map_or_else(|| "run_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), |run| run.to_string());
         let sql = format!("{RUN} WHERE org_id = $1 AND run_id < $2 ORDER BY run_id DESC LIMIT $3");
         let rows = self.rows(&sql, args![org.as_str(), before, limit]).await?;
         rows.iter().map(read_run).collect()

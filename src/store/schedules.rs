@@ -68,8 +68,10 @@ async fn set_schedule(tx: &mut Tx<'_>, org: &OrgId, configuration: Configuration
             let sql = "INSERT INTO schedules (org_id, configuration, fires_at, lease_until) VALUES ($1, $2, $3, 0)
                        ON CONFLICT (org_id, configuration) DO UPDATE SET fires_at = excluded.fires_at, lease_until = 0
                        WHERE schedules.fires_at <> excluded.fires_at";
+            // The schedule before its lane, as everywhere here.
+            let set = tx.execute(sql, args![org.as_str(), id, at.millis()]).await?;
             lanes::wake(tx, org, LaneKind::Schedules, at).await?;
-            tx.execute(sql, args![org.as_str(), id, at.millis()]).await?
+            set
         }
     };
     Ok(())

@@ -174,6 +174,10 @@ pub(super) async fn write_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(Messag
     if states.is_empty() {
         return Ok(());
     }
+    // In one order everywhere: two transactions that add the same messages wait for each other, but never in a circle.
+    let mut states = states.to_vec();
+    states.sort_by_key(|(id, _)| *id);
+    let states = states.as_slice();
     let rows: Vec<Value> = states.iter().map(state_row).collect();
     tx.execute("SAVEPOINT appending", vec![]).await?;
     let appended = tx.execute(INSERT_STATES, args![Value::from(rows).to_string(), org.as_str()]).await?;
