@@ -15,7 +15,10 @@ use crate::{
     domain::{id::OrgId, time::Timestamp},
     engine::{Committer, Ended, Engine, NoClient, Parts, Patience},
     http::{self, Api},
-    inbound::{callbacks::{Applier, Reader}, keywords::Keywords},
+    inbound::{
+        callbacks::{Applier, Reader},
+        keywords::Keywords,
+    },
     intake::{events::EventLoop, schedule::Scheduler},
     store::StoreError,
 };
@@ -100,7 +103,8 @@ impl Running {
             Box::new(move |events| {
                 let store = store.clone();
                 Box::pin(async move {
-                    let events: Vec<_> = events.iter().map(|(org, event): &(OrgId, _)| (org, Clone::clone(event))).collect();
+                    let events: Vec<_> =
+                        events.iter().map(|(org, event): &(OrgId, _)| (org, Clone::clone(event))).collect();
                     store.record_events(&events).await
                 })
             }),
@@ -113,7 +117,8 @@ impl Running {
             Box::new(move |callbacks| {
                 let store = store.clone();
                 Box::pin(async move {
-                    let callbacks: Vec<_> = callbacks.iter().map(|(org, callback): &(OrgId, _)| (org, Clone::clone(callback))).collect();
+                    let callbacks: Vec<_> =
+                        callbacks.iter().map(|(org, callback): &(OrgId, _)| (org, Clone::clone(callback))).collect();
                     store.record_callbacks(&callbacks).await?;
                     Ok(vec![(); callbacks.len()])
                 })
@@ -140,8 +145,15 @@ impl Running {
         let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
         let scheduler = Scheduler { store: store.clone(), books: books.clone(), clock: clock.clone() };
         let intake = &app.config.intake;
-        let events = EventLoop::new(store.clone(), books.clone(), clock.clone(), intake.coalesce, intake.coalesce_contacts);
-        let applier = Applier { store, books, clock: clock.clone(), metrics: app.metrics.clone(), keywords: Arc::new(Keywords::default()) };
+        let events =
+            EventLoop::new(store.clone(), books.clone(), clock.clone(), intake.coalesce, intake.coalesce_contacts);
+        let applier = Applier {
+            store,
+            books,
+            clock: clock.clone(),
+            metrics: app.metrics.clone(),
+            keywords: Arc::new(Keywords::default()),
+        };
         self.tasks.spawn(every("schedules", clock.clone(), stopped.clone(), move |now| {
             let scheduler = scheduler.clone();
             async move { scheduler.tick(now).await }
@@ -187,7 +199,12 @@ impl Running {
 }
 
 /// Ticks until told to stop: at once again while there is work, a moment later when there is none.
-async fn every<F, T>(name: &'static str, clock: Clock, mut stopped: watch::Receiver<bool>, tick: F) -> Result<(), Broken>
+async fn every<F, T>(
+    name: &'static str,
+    clock: Clock,
+    mut stopped: watch::Receiver<bool>,
+    tick: F,
+) -> Result<(), Broken>
 where
     F: Fn(Timestamp) -> T,
     T: Future<Output = Result<usize, StoreError>>,

@@ -72,8 +72,11 @@ fn told(change: Change) -> &'static str {
 }
 
 fn document(set: &DefinitionSet, applied: &Applied, dry_run: bool) -> Value {
-    let changes: Vec<Value> =
-        applied.changes.iter().map(|(kind, name, change)| json!({ "kind": kind.as_str(), "name": name, "change": told(*change) })).collect();
+    let changes: Vec<Value> = applied
+        .changes
+        .iter()
+        .map(|(kind, name, change)| json!({ "kind": kind.as_str(), "name": name, "change": told(*change) }))
+        .collect();
     let paths = |prefix: &str, tokens: &std::collections::BTreeMap<String, String>| -> Map<String, Value> {
         tokens.iter().map(|(name, token)| (name.clone(), format!("/{prefix}/{token}").into())).collect()
     };

@@ -61,9 +61,9 @@ async fn prove(app: &App, transport: &Transport, org: &OrgId, account: &ReadyAcc
     let stamp = Stamp { now: app.clock.now(), nonce: rand::random() };
     let found = match transport.call(&provider.credential_check(stamp)).await {
         Answer::Reply(reply) => provider.credentials(&reply),
-        Answer::NotSent(detail) | Answer::PerhapsSent(detail) => {
-            Credentials::Unknown(crate::domain::reason::Why::detailed(crate::domain::reason::Reason::NoConnection, detail))
-        }
+        Answer::NotSent(detail) | Answer::PerhapsSent(detail) => Credentials::Unknown(
+            crate::domain::reason::Why::detailed(crate::domain::reason::Reason::NoConnection, detail),
+        ),
     };
     let before = app.store.account_state(org, &account.name).await?.unwrap_or_default();
     let stopped = match &found {

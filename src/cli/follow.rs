@@ -88,8 +88,20 @@ pub fn print(out: Out, app: &App, followed: &Followed) {
     let Followed { run, sums, .. } = followed;
     let now = app.clock.now();
     let seconds = views::seconds(run, now);
-    out.line(format!("{}  {}  {}{}", run.id, run.name, run.status, if run.why.is_empty() { String::new() } else { format!(": {}", run.why) }));
-    out.line(format!("  from {}; {} rows in {} requests, {} counted against the quota", run.source, sums.rows(), run.requests, run.dispatched));
+    out.line(format!(
+        "{}  {}  {}{}",
+        run.id,
+        run.name,
+        run.status,
+        if run.why.is_empty() { String::new() } else { format!(": {}", run.why) }
+    ));
+    out.line(format!(
+        "  from {}; {} rows in {} requests, {} counted against the quota",
+        run.source,
+        sums.rows(),
+        run.requests,
+        run.dispatched
+    ));
     for (bucket, count) in sums.buckets() {
         out.line(format!("  {bucket:12} {count:>9}{}", reasons(sums, bucket)));
     }
@@ -109,7 +121,9 @@ fn told(audit: &Audit) -> String {
 fn reasons(sums: &Sums, bucket: &str) -> String {
     let Ok(status) = bucket.parse::<Status>() else { return String::new() };
     let mut reasons: Vec<(String, i64)> = Vec::new();
-    for tally in sums.tallies.iter().filter(|tally| tally.status == status && !tally.code.is_empty() && tally.messages > 0) {
+    for tally in
+        sums.tallies.iter().filter(|tally| tally.status == status && !tally.code.is_empty() && tally.messages > 0)
+    {
         match reasons.iter_mut().find(|(code, _)| *code == tally.code) {
             Some((_, count)) => *count += tally.messages,
             None => reasons.push((tally.code.clone(), tally.messages)),

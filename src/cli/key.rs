@@ -37,9 +37,16 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
         Command::Create { name, scope } => {
             let (stored, text) = mint(org, &name, scope, app.clock.now())?;
             app.store.add_key(org, &stored).await?;
-            context.out.line(format!("{} ({}, {}): keep this key, it is not shown again", stored.id, name, scope.as_str()));
+            context.out.line(format!(
+                "{} ({}, {}): keep this key, it is not shown again",
+                stored.id,
+                name,
+                scope.as_str()
+            ));
             context.out.line(text.expose());
-            context.out.document(&json!({ "id": stored.id, "name": name, "scope": scope.as_str(), "key": text.expose() }));
+            context
+                .out
+                .document(&json!({ "id": stored.id, "name": name, "scope": scope.as_str(), "key": text.expose() }));
         }
         Command::List => {
             let keys = app.store.keys(org).await?;

@@ -28,7 +28,12 @@ use out::Out;
 
 /// Outbound bulk messaging that never loses a message and never sends one twice.
 #[derive(Debug, Parser)]
-#[command(name = "herald", version, arg_required_else_help = true, after_help = "Begin with `herald demo`: it needs nothing and shows everything.")]
+#[command(
+    name = "herald",
+    version,
+    arg_required_else_help = true,
+    after_help = "Begin with `herald demo`: it needs nothing and shows everything."
+)]
 pub struct Cli {
     /// The settings file; ./herald.toml if it is there.
     #[arg(long, global = true, value_name = "FILE")]
@@ -162,7 +167,8 @@ fn load(cli: &Cli) -> Result<Config, ConfigProblem> {
     {
         overrides = overrides.with("listen", listen.to_string());
     }
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut config = Config::load(cli.config.as_deref(), environment, &overrides)?;
     // A command that a person watches says only what is wrong, unless asked; a server says what it does.
     let quiet = cli.log.is_none() && !matches!(cli.command, Command::Serve(_)) && config.log == Config::default().log;

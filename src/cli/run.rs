@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{id::{OrgId, RunId}, run::RunStatus},
+    domain::{
+        id::{OrgId, RunId},
+        run::RunStatus,
+    },
     http::views::{self, Audit},
 };
 
@@ -85,7 +88,9 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
         Command::RetryFailed { run } => {
             let known = look(&app, org, run).await?;
             let retried = app.store.retry_failed(org, run, app.clock.now()).await?;
-            context.out.line(format!("{retried} messages of {} are queued again; herald serve sends them", known.run.id));
+            context
+                .out
+                .line(format!("{retried} messages of {} are queued again; herald serve sends them", known.run.id));
             context.out.document(&json!({ "run": known.run.id, "retried": retried }));
         }
         Command::Export { run, to } => {
@@ -108,8 +113,16 @@ async fn list(context: &Context, app: &App, org: &OrgId, limit: i64) -> Result<(
     let mut shown = Vec::new();
     for run in app.store.runs(org, None, limit.clamp(1, 1000)).await? {
         let sums = app.store.sums(org, run.id).await?;
-        let buckets: Vec<String> = sums.buckets().into_iter().map(|(bucket, count)| format!("{bucket} {count}")).collect();
-        context.out.line(format!("{}  {}  {:10} {:20} {}", run.id, run.created_at, run.status, run.name, buckets.join(", ")));
+        let buckets: Vec<String> =
+            sums.buckets().into_iter().map(|(bucket, count)| format!("{bucket} {count}")).collect();
+        context.out.line(format!(
+            "{}  {}  {:10} {:20} {}",
+            run.id,
+            run.created_at,
+            run.status,
+            run.name,
+            buckets.join(", ")
+        ));
         shown.push(views::run(&run, &sums, &Audit::Running, app.clock.now()));
     }
     context.out.document(&json!({ "runs": shown }));
@@ -124,20 +137,34 @@ async fn show(context: &Context, app: &App, org: &OrgId, run: RunId) -> Result<(
 }
 
 /// Says how the run stands now, or why nothing was done.
-async fn changed(context: &Context, app: &App, org: &OrgId, run: RunId, done: bool, why_not: &str) -> Result<(), Failure> {
+async fn changed(
+    context: &Context,
+    app: &App,
+    org: &OrgId,
+    run: RunId,
+    done: bool,
+    why_not: &str,
+) -> Result<(), Failure> {
     let known = look(app, org, run).await?;
     if !done {
         return Err(input(anyhow!("run {run} is {}: {why_not}", known.run.status)));
     }
     let with_provider = known.sums.messages - known.sums.waiting();
-    context.out.line(format!("{run} is {}; {with_provider} of {} messages were already dealt with", known.run.status, known.sums.messages));
+    context.out.line(format!(
+        "{run} is {}; {with_provider} of {} messages were already dealt with",
+        known.run.status, known.sums.messages
+    ));
     context.out.document(&json!({ "run": views::run(&known.run, &known.sums, &known.audit, app.clock.now()) }));
     Ok(())
 }
 
 /// Resuming a run that is held because its account is stopped says: the account is in order again.
 async fn release_account(app: &App, org: &OrgId, run: RunId) -> Result<(), Failure> {
-    let (Some((pinned, RunStatus::Held)), Some(book)) = (app.store.run_facts(org, run).await?, app.books.current(org).await?) else { return Ok(()) };
+    let (Some((pinned, RunStatus::Held)), Some(book)) =
+        (app.store.run_facts(org, run).await?, app.books.current(org).await?)
+    else {
+        return Ok(());
+    };
     let Ok(channel) = book.channel(&pinned.channel) else { return Ok(()) };
     if let Some(state) = app.store.account_state(org, &channel.account).await? {
         let released = crate::store::accounts::AccountState { stopped: String::new(), ..state };

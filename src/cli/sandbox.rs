@@ -24,13 +24,20 @@ pub struct Args {
 pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     let mut settings: Settings = match &args.settings {
         Some(path) => {
-            let text = tokio::fs::read_to_string(path).await.with_context(|| format!("cannot read {}", path.display())).map_err(input)?;
-            toml::from_str(&text).with_context(|| format!("{} is no settings file of the sandbox", path.display())).map_err(input)?
+            let text = tokio::fs::read_to_string(path)
+                .await
+                .with_context(|| format!("cannot read {}", path.display()))
+                .map_err(input)?;
+            toml::from_str(&text)
+                .with_context(|| format!("{} is no settings file of the sandbox", path.display()))
+                .map_err(input)?
         }
         None => Settings::default(),
     };
     settings.inbound_url = args.inbound_url.or(settings.inbound_url);
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}: is the port in use?", args.listen))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: is the port in use?", args.listen))?;
     let accounts: Vec<String> = settings.accounts.iter().map(|account| account.account_sid.clone()).collect();
     let mut sandbox = Sandbox::start(listener, settings).await?;
     let base = sandbox.base_url();

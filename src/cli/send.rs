@@ -74,7 +74,12 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
 }
 
 /// Works on the run here, besides whatever else works on the same database, until it is over.
-async fn finish(app: &App, out: Out, org: &crate::domain::id::OrgId, run: crate::domain::id::RunId) -> Result<ExitCode, Failure> {
+async fn finish(
+    app: &App,
+    out: Out,
+    org: &crate::domain::id::OrgId,
+    run: crate::domain::id::RunId,
+) -> Result<ExitCode, Failure> {
     let roles = Roles { api: false, scheduler: false, worker: true, only: Some(org.clone()) };
     let mut running = Running::start(app, &roles, None)?;
     let followed = tokio::select! {
@@ -107,7 +112,11 @@ fn told(out: Out, upload: &Upload) -> impl Fn(u64) + Send + 'static {
 fn refused(_out: Out) -> impl Fn(NotSent) -> Failure {
     |problem| match problem {
         NotSent::Store(_) | NotSent::Broken(_) => Failure::Work(problem.into()),
-        NotSent::Unreadable { .. } | NotSent::File(_) | NotSent::Invalid(_) | NotSent::AlreadySent { .. } | NotSent::NotBegun(_) => input(problem),
+        NotSent::Unreadable { .. }
+        | NotSent::File(_)
+        | NotSent::Invalid(_)
+        | NotSent::AlreadySent { .. }
+        | NotSent::NotBegun(_) => input(problem),
     }
 }
 
@@ -115,12 +124,23 @@ fn refused(_out: Out) -> impl Fn(NotSent) -> Failure {
 pub fn print_preview(out: Out, preview: &Preview) {
     let checked = &preview.checked;
     print_problems(out, preview);
-    out.line(format!("{} rows: {} good, {} bad; {} repeat a number, {} did not opt in", checked.rows, checked.valid, checked.invalid, checked.duplicates, checked.not_opted_in));
+    out.line(format!(
+        "{} rows: {} good, {} bad; {} repeat a number, {} did not opt in",
+        checked.rows, checked.valid, checked.invalid, checked.duplicates, checked.not_opted_in
+    ));
     let requests = checked.valid.div_ceil(crate::domain::run::REQUEST_SIZE as u64);
     let segments: u64 = preview.texts.values().map(|text| text.segments).sum();
-    out.line(format!("{requests} requests of at most {} contacts; {segments} segments", crate::domain::run::REQUEST_SIZE));
+    out.line(format!(
+        "{requests} requests of at most {} contacts; {segments} segments",
+        crate::domain::run::REQUEST_SIZE
+    ));
     for (locale, text) in &preview.texts {
-        out.line(format!("  {locale:6} {:>7} rows {:>7} segments{}", text.rows, text.segments, if text.ucs2 > 0 { format!(" ({} not GSM-7)", text.ucs2) } else { String::new() }));
+        out.line(format!(
+            "  {locale:6} {:>7} rows {:>7} segments{}",
+            text.rows,
+            text.segments,
+            if text.ucs2 > 0 { format!(" ({} not GSM-7)", text.ucs2) } else { String::new() }
+        ));
         out.line(format!("         {}", text.sample));
     }
 }
@@ -152,7 +172,8 @@ fn keep_rejected(out: Out, path: Option<PathBuf>, preview: &mut Preview) -> Resu
 fn document(preview: &Preview) -> serde_json::Value {
     let checked = &preview.checked;
     let text = |text: &upload::TextFigures| json!({ "rows": text.rows, "segments": text.segments, "ucs2": text.ucs2, "sample": text.sample });
-    let texts: serde_json::Map<_, _> = preview.texts.iter().map(|(locale, figures)| (locale.clone(), text(figures))).collect();
+    let texts: serde_json::Map<_, _> =
+        preview.texts.iter().map(|(locale, figures)| (locale.clone(), text(figures))).collect();
     json!({
         "rows": checked.rows, "valid": checked.valid, "invalid": checked.invalid, "duplicates": checked.duplicates,
         "not_opted_in": checked.not_opted_in, "summary": checked.summary.to_string(),

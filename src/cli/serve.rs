@@ -35,16 +35,30 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     let roles: BTreeSet<Role> = args.role.into_iter().collect();
     let listen = context.config.listen;
     let listener = match roles.contains(&Role::Api) {
-        true => Some(TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is the port in use?"))?),
+        true => Some(
+            TcpListener::bind(listen)
+                .await
+                .with_context(|| format!("cannot listen on {listen}: is the port in use?"))?,
+        ),
         false => None,
     };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let app = context.app().await?;
     let has = |role| roles.contains(&role);
-    let roles = Roles { api: has(Role::Api), scheduler: has(Role::Scheduler), worker: has(Role::Worker), only: context.org.clone() };
+    let roles = Roles {
+        api: has(Role::Api),
+        scheduler: has(Role::Scheduler),
+        worker: has(Role::Worker),
+        only: context.org.clone(),
+    };
     let mut running = Running::start(&app, &roles, listener)?;
     let base = address.map(|address| format!("http://{address}"));
-    context.out.line(format!("herald {} on {}; {}", env!("CARGO_PKG_VERSION"), app.config.database_url, base.as_deref().unwrap_or("no API")));
+    context.out.line(format!(
+        "herald {} on {}; {}",
+        env!("CARGO_PKG_VERSION"),
+        app.config.database_url,
+        base.as_deref().unwrap_or("no API")
+    ));
     context.out.document(&serde_json::json!({ "base_url": base, "version": env!("CARGO_PKG_VERSION") }));
     if app.config.public_url.is_none() && roles.worker {
         tracing::warn!("public_url is not set: providers are not told where to send receipts");

@@ -71,7 +71,9 @@ impl Page {
         match keys::unknown_keys(&self.text, &paths) {
             Ok(unknown) => problems.extend(unknown.into_iter().map(|unknown| self.unknown(&unknown))),
             Err(complaint) => {
-                problems.push(Problem::new(&self.file, format!("this is not TOML: {}", complaint.message)).at(complaint.line));
+                problems.push(
+                    Problem::new(&self.file, format!("this is not TOML: {}", complaint.message)).at(complaint.line),
+                );
                 return None;
             }
         }
@@ -135,7 +137,8 @@ impl Page {
 
     fn fits(&self, path: &str, key: &Key, value: &Value, problems: &mut Vec<Problem>) {
         if let Err(message) = (key.reads)(value) {
-            let hint = if message.contains("expected") { String::new() } else { format!("; expected {}", key.expected) };
+            let hint =
+                if message.contains("expected") { String::new() } else { format!("; expected {}", key.expected) };
             problems.push(self.problem(path, format!("{message}{hint}")));
         }
     }

@@ -84,7 +84,14 @@ impl Verdict {
     }
 
     /// Judges what a call brought. `Some`: the provider asks the channel to slow down, for so long if it said.
-    pub fn judge(&mut self, provider: &dyn Provider, call: &Call, answer: Answer, wave: &[Ready], trial: Trial<'_>) -> Option<Option<Duration>> {
+    pub fn judge(
+        &mut self,
+        provider: &dyn Provider,
+        call: &Call,
+        answer: Answer,
+        wave: &[Ready],
+        trial: Trial<'_>,
+    ) -> Option<Option<Duration>> {
         let outcomes = match answer {
             Answer::Reply(reply) => provider.outcomes(call, &reply),
             Answer::NotSent(detail) => {
@@ -113,7 +120,8 @@ impl Verdict {
         let now = trial.now;
         match outcome {
             Outcome::Accepted { provider_id } => {
-                let state = MessageState { provider_id, sent_at: Some(now), ..rendered(ready, Status::Sent, None, now) };
+                let state =
+                    MessageState { provider_id, sent_at: Some(now), ..rendered(ready, Status::Sent, None, now) };
                 self.add(ready.seq, state);
             }
             Outcome::Deferred { why, after } => self.defer(ready, why, after, trial),
@@ -133,7 +141,13 @@ impl Verdict {
     }
 
     fn defer(&mut self, ready: &Ready, why: Why, asked: Option<Duration>, trial: Trial<'_>) {
-        let tried = Tried { attempt: trial.attempt, reason: why.reason, asked, accepted_at: trial.accepted_at, valid_for: trial.valid_for };
+        let tried = Tried {
+            attempt: trial.attempt,
+            reason: why.reason,
+            asked,
+            accepted_at: trial.accepted_at,
+            valid_for: trial.valid_for,
+        };
         match retry::next(trial.policy, &tried, trial.now, trial.jitter) {
             Next::RetryAt(at) => {
                 self.try_again_at(at);
@@ -141,7 +155,8 @@ impl Verdict {
             }
             Next::Hopeless(_) => self.add(ready.seq, rendered(ready, Status::Failed, Some(why), trial.now)),
             Next::Spent(attempts) => {
-                let last = Why::detailed(Reason::AttemptsSpent, format!("{attempts} tries; the last: {why}")).with_code(&why.provider_code);
+                let last = Why::detailed(Reason::AttemptsSpent, format!("{attempts} tries; the last: {why}"))
+                    .with_code(&why.provider_code);
                 self.add(ready.seq, rendered(ready, Status::Failed, Some(last), trial.now));
             }
             Next::TooOld => {
@@ -188,5 +203,9 @@ impl Verdict {
 }
 
 fn rendered(ready: &Ready, status: Status, why: Option<Why>, now: Timestamp) -> MessageState {
-    MessageState { locale: ready.locale.clone(), segments: i64::from(ready.segments), ..MessageState::new(status, why, now) }
+    MessageState {
+        locale: ready.locale.clone(),
+        segments: i64::from(ready.segments),
+        ..MessageState::new(status, why, now)
+    }
 }

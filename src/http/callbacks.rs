@@ -36,11 +36,15 @@ pub(super) async fn receive(
     let body = body.map_err(|problem| Problem::new(problem.status(), "body_too_large", problem.body_text()))?;
     let book = api.books.current(&org).await?.ok_or_else(unknown)?;
     let ready = book.account(&account).map_err(|_| unknown())?;
-    let provider = ready.provider.as_ref().map_err(|problem| Problem::unavailable(format!("callbacks cannot be verified: {problem}")))?;
+    let provider = ready
+        .provider
+        .as_ref()
+        .map_err(|problem| Problem::unavailable(format!("callbacks cannot be verified: {problem}")))?;
 
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let pairs =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let hook = Hook { method, url: api.reader.url(host, path), headers: pairs.collect(), body };
     let now = api.clock.now();
     let said = callbacks::read(&**provider, &hook).map_err(|problem| {

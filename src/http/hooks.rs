@@ -32,10 +32,16 @@ pub(super) async fn receive(
     let name = api.store.token(&org, TokenKind::Hook, &token).await?.ok_or_else(unknown)?;
     let body = body.map_err(|problem| Problem::new(problem.status(), "body_too_large", problem.body_text()))?;
     let book = api.books.current(&org).await?.ok_or_else(unknown)?;
-    let secret = book.hook(&name).map_err(|problem| Problem::unavailable(format!("the hook cannot check signatures: {problem}")))?;
+    let secret = book
+        .hook(&name)
+        .map_err(|problem| Problem::unavailable(format!("the hook cannot check signatures: {problem}")))?;
 
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let signed = Signed { id: header("webhook-id"), timestamp: header("webhook-timestamp"), signature: header("webhook-signature") };
+    let signed = Signed {
+        id: header("webhook-id"),
+        timestamp: header("webhook-timestamp"),
+        signature: header("webhook-signature"),
+    };
     let now = api.clock.now();
     if let Err(refused) = webhook::verify(secret, signed, &body, now) {
         api.metrics.webhook(Received::NotGenuine);

@@ -47,7 +47,14 @@ pub fn mint(org: &OrgId, name: &str, scope: Scope, now: Timestamp) -> Result<(St
     let id = KeyId::new(now, rand::random());
     let text = format!("herald_{org}_{}_{secret}", id.to_string().trim_start_matches("key_"));
     let secret_hash = hash(&secret);
-    let stored = StoredKey { id, name: name.to_owned(), scope: scope.as_str().to_owned(), secret_hash, created_at: now, revoked_at: None };
+    let stored = StoredKey {
+        id,
+        name: name.to_owned(),
+        scope: scope.as_str().to_owned(),
+        secret_hash,
+        created_at: now,
+        revoked_at: None,
+    };
     Ok((stored, Secret::new(text)))
 }
 
@@ -91,7 +98,10 @@ mod tests {
         let org: OrgId = "acme-2".parse().unwrap();
         let (stored, text) = mint(&org, "crm", Scope::Send, Timestamp::from_millis(5)).unwrap();
         let presented = Presented::read(text.expose()).unwrap();
-        assert_eq!((presented.org.clone(), presented.id, presented.scope(&stored)), (org, stored.id, Some(Scope::Send)));
+        assert_eq!(
+            (presented.org.clone(), presented.id, presented.scope(&stored)),
+            (org, stored.id, Some(Scope::Send))
+        );
         assert!(!format!("{presented:?}{stored:?}").contains(presented.secret.expose()));
         let other = Presented::read(&format!("{}0", text.expose())).unwrap();
         assert_eq!(other.scope(&stored), None);

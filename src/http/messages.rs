@@ -30,14 +30,23 @@ fn parsed<T: std::str::FromStr>(name: &'static str, text: Option<String>) -> Res
 where
     T::Err: std::fmt::Display,
 {
-    text.map(|text| text.parse()).transpose().map_err(|problem: T::Err| Problem::bad_request("invalid_query", format!("{name}: {problem}")))
+    text.map(|text| text.parse())
+        .transpose()
+        .map_err(|problem: T::Err| Problem::bad_request("invalid_query", format!("{name}: {problem}")))
 }
 
 /// Messages of a run in its order, or to a number newest first.
-pub(super) async fn search(State(api): Shared, reader: Reader, query: Result<Query<SearchQuery>, QueryRejection>) -> Result<Json<Value>, Problem> {
+pub(super) async fn search(
+    State(api): Shared,
+    reader: Reader,
+    query: Result<Query<SearchQuery>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
     let Query(query) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
     if query.run.is_none() && query.to.is_none() {
-        return Err(Problem::bad_request("invalid_query", "a search names a run (`run=run_…`) or a number (`to=%2B49…`)"));
+        return Err(Problem::bad_request(
+            "invalid_query",
+            "a search names a run (`run=run_…`) or a number (`to=%2B49…`)",
+        ));
     }
     // A plus in a query is a blank to whoever decodes it: a number that begins with one was meant to have its plus.
     let to = query.to.map(|to| E164::parse(&to.replacen(' ', "+", usize::from(to.starts_with(' '))), None)).transpose();

@@ -83,7 +83,8 @@ pub fn router(api: Arc<Api>) -> Router {
 }
 
 async fn measure(State(api): Shared, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
     api.metrics.http(&route, response.status().as_u16());
     response

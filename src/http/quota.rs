@@ -8,9 +8,13 @@ use crate::domain::quota::{self, Ask, Usage};
 
 pub(super) async fn show(State(api): Shared, reader: Reader) -> Result<Json<Value>, Problem> {
     let now = api.clock.now();
-    let allowance = api.store.allowance(&reader.org).await?.ok_or_else(|| Problem::not_found("there is no such organization"))?;
+    let allowance =
+        api.store.allowance(&reader.org).await?.ok_or_else(|| Problem::not_found("there is no such organization"))?;
     let buckets = api.store.usage(&reader.org, now).await?;
-    let used = buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, one)| Usage { total: sum.total + one.total, bulk: sum.bulk + one.bulk });
+    let used = buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, one)| Usage {
+        total: sum.total + one.total,
+        bulk: sum.bulk + one.bulk,
+    });
     let left = |ask| quota::grant(allowance, used, ask, u64::MAX);
     let more_at = |ask| (left(ask) == 0).then(|| quota::retry_at(allowance, &buckets, ask, now));
     Ok(Json(json!({

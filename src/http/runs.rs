@@ -26,9 +26,17 @@ pub(super) struct ListQuery {
 }
 
 /// The organization's runs, newest first, a page at a time.
-pub(super) async fn list(State(api): Shared, reader: Reader, query: Result<Query<ListQuery>, QueryRejection>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(
+    State(api): Shared,
+    reader: Reader,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
     let Query(query) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
-    let after = query.after.map(|id| id.parse::<RunId>()).transpose().map_err(|problem| Problem::bad_request("invalid_cursor", problem.to_string()))?;
+    let after = query
+        .after
+        .map(|id| id.parse::<RunId>())
+        .transpose()
+        .map_err(|problem| Problem::bad_request("invalid_cursor", problem.to_string()))?;
     let runs = api.store.runs(&reader.org, after, PAGE).await?;
     let next = runs.last().filter(|_| i64::try_from(runs.len()) == Ok(PAGE)).map(|run| run.id);
     let mut shown = Vec::with_capacity(runs.len());

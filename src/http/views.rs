@@ -22,7 +22,8 @@ pub enum Audit {
 
 /// A run as JSON (SPEC 2).
 pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> Value {
-    let buckets: Map<String, Value> = sums.buckets().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    let buckets: Map<String, Value> =
+        sums.buckets().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
     let adds_up = match audit {
         Audit::Counted(differences) => differences.is_empty(),
         Audit::Running => sums.untouched() >= 0,
@@ -45,7 +46,10 @@ pub fn seconds(run: &Run, now: Timestamp) -> f64 {
 
 /// Messages that a provider has taken, each second of the run.
 pub fn rate(sums: &Sums, seconds: f64) -> f64 {
-    let taken: i64 = [Status::Sent, Status::Delivered, Status::Read, Status::Undelivered].iter().map(|status| sums.of(*status)).sum();
+    let taken: i64 = [Status::Sent, Status::Delivered, Status::Read, Status::Undelivered]
+        .iter()
+        .map(|status| sums.of(*status))
+        .sum();
     if seconds > 0.0 { taken as f64 / seconds } else { 0.0 }
 }
 

@@ -94,7 +94,8 @@ impl EventLoop {
             tracing::debug!(%org, event = stored.id, result, "an event was dealt with");
             results.push((stored.id.clone(), result));
         }
-        let batches: Vec<Batch> = gathered.into_iter().filter_map(|(id, gathered)| self.batch(book, id, gathered, now)).collect();
+        let batches: Vec<Batch> =
+            gathered.into_iter().filter_map(|(id, gathered)| self.batch(book, id, gathered, now)).collect();
         if !self.store.finish_events(org, &results, &batches, now).await? {
             return Ok(()); // another worker was quicker, and has done the same
         }
@@ -149,11 +150,20 @@ fn compile(ready: &ReadyConfiguration) -> Option<(ConfigurationId, CompiledMappi
 }
 
 /// Adds an event's contacts to every configuration that it triggers; what was made of it, in words.
-fn gather(book: &Book, mappings: &Mappings, event: &Event, gathered: &mut BTreeMap<ConfigurationId, Gathered>) -> String {
+fn gather(
+    book: &Book,
+    mappings: &Mappings,
+    event: &Event,
+    gathered: &mut BTreeMap<ConfigurationId, Gathered>,
+) -> String {
     let mut words = Vec::new();
     for ready in book.configurations() {
         let Trigger::Automatic { event: wanted, delay, .. } = &ready.configuration.trigger else { continue };
-        let Some((_, mapping)) = mappings.iter().find(|(id, _)| *id == ready.id).filter(|_| *wanted == event.event_type) else { continue };
+        let Some((_, mapping)) =
+            mappings.iter().find(|(id, _)| *id == ready.id).filter(|_| *wanted == event.event_type)
+        else {
+            continue;
+        };
         let name = &ready.configuration.name;
         let contacts = match rules(book, ready) {
             Ok((pinned, rules)) => match mapping.contacts(event, &rules) {
@@ -163,7 +173,12 @@ fn gather(book: &Book, mappings: &Mappings, event: &Event, gathered: &mut BTreeM
                 }
                 Made::Contacts(contacts) => {
                     let delay = delay.map_or(Duration::ZERO, |delay| delay.0);
-                    let slot = gathered.entry(ready.id).or_insert_with(|| Gathered { pinned, delay, messages: Vec::new(), rejected: Vec::new() });
+                    let slot = gathered.entry(ready.id).or_insert_with(|| Gathered {
+                        pinned,
+                        delay,
+                        messages: Vec::new(),
+                        rejected: Vec::new(),
+                    });
                     add(slot, event, contacts)
                 }
             },
@@ -171,7 +186,11 @@ fn gather(book: &Book, mappings: &Mappings, event: &Event, gathered: &mut BTreeM
         };
         words.push(format!("{name}: {contacts}"));
     }
-    if words.is_empty() { format!("no outbound configuration is triggered by {}", event.event_type) } else { words.join("; ") }
+    if words.is_empty() {
+        format!("no outbound configuration is triggered by {}", event.event_type)
+    } else {
+        words.join("; ")
+    }
 }
 
 fn rules(book: &Book, ready: &ReadyConfiguration) -> Result<(Pinned, ContactRules), NotBegun> {
@@ -196,7 +215,11 @@ fn add(slot: &mut Gathered, event: &Event, contacts: Vec<Result<crate::domain::c
             }
             Err(problem) => {
                 refused += 1;
-                slot.rejected.push(Rejected { row: 0, fields: vec![event.id.clone()], problems: format!("event {}: {problem}", event.id) });
+                slot.rejected.push(Rejected {
+                    row: 0,
+                    fields: vec![event.id.clone()],
+                    problems: format!("event {}: {problem}", event.id),
+                });
             }
         }
     }

@@ -4,7 +4,10 @@
 //! a claim, rows from a JSON parameter, and who may write. Parameters and rows go through two small enums, so that the rest
 //! of the store is plain code that is compiled once.
 
-use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, Sqlite, Transaction, postgres::PgPool, postgres::PgRow, sqlite::SqlitePool, sqlite::SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Column, Postgres, Row as _, Sqlite, Transaction, postgres::PgPool, postgres::PgRow,
+    sqlite::SqlitePool, sqlite::SqliteRow,
+};
 
 use super::StoreError;
 
@@ -215,8 +218,12 @@ impl Tx<'_> {
     /// Runs a statement; its rows.
     pub async fn rows(&mut self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         Ok(match &mut self.0 {
-            Inner::Sqlite(tx) => run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect(),
-            Inner::Postgres(tx) => run!(Dialect::Postgres, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Postgres).collect(),
+            Inner::Sqlite(tx) => {
+                run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect()
+            }
+            Inner::Postgres(tx) => {
+                run!(Dialect::Postgres, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Postgres).collect()
+            }
         })
     }
 
@@ -255,8 +262,12 @@ impl Pools {
     /// Reads outside any transaction.
     pub(super) async fn rows(&self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => run!(Dialect::Sqlite, sql, args, read, fetch_all)?.into_iter().map(Row::Sqlite).collect(),
-            Self::Postgres(pool) => run!(Dialect::Postgres, sql, args, pool, fetch_all)?.into_iter().map(Row::Postgres).collect(),
+            Self::Sqlite { read, .. } => {
+                run!(Dialect::Sqlite, sql, args, read, fetch_all)?.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(pool) => {
+                run!(Dialect::Postgres, sql, args, pool, fetch_all)?.into_iter().map(Row::Postgres).collect()
+            }
         })
     }
 

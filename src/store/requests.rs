@@ -93,7 +93,8 @@ impl Store {
         let Some(row) = tx.row(sql, args![org.as_str()]).await? else {
             return Ok(Claim { requests: vec![], revision: 0, exhausted_until: None });
         };
-        let allowance = Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
+        let allowance =
+            Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
         let revision = row.int(2)?;
         lanes::lock(&mut tx, org, kind).await?;
 
@@ -107,7 +108,8 @@ impl Store {
             return Ok(Claim { requests: vec![], revision, exhausted_until: Some(until) });
         }
         let limit = i64::try_from(granted).unwrap_or(i64::MAX);
-        let rows = tx.rows(CLAIM, args![org.as_str(), priority.as_str(), now.millis(), limit, lease_until.millis()]).await?;
+        let rows =
+            tx.rows(CLAIM, args![org.as_str(), priority.as_str(), now.millis(), limit, lease_until.millis()]).await?;
         let mut requests = Vec::with_capacity(rows.len());
         for row in &rows {
             requests.push(Claimed {
@@ -144,13 +146,18 @@ impl Store {
         let mut held: Vec<&Claimed> = held.iter().collect();
         held.sort_by_key(|request| request.id);
         for request in held {
-            by_org.entry(&request.org).or_default().push(serde_json::json!([request.id.run, request.id.number, request.token]));
+            by_org.entry(&request.org).or_default().push(serde_json::json!([
+                request.id.run,
+                request.id.number,
+                request.token
+            ]));
         }
         for (org, rows) in by_org {
             let sql = "UPDATE requests SET due_at = $3 FROM ROWS($1)
                        WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)
                        AND token = CAST(r.value ->> 2 AS BIGINT) AND state IN ('ready', 'paused')";
-            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()]).await?;
+            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()])
+                .await?;
         }
         tx.commit().await
     }
@@ -172,7 +179,10 @@ impl Store {
     pub async fn allowance(&self, org: &OrgId) -> Result<Option<Allowance>, StoreError> {
         let sql = "SELECT quota_limit, quota_reserved FROM organizations WHERE org_id = $1";
         let row = self.row(sql, args![org.as_str()]).await?;
-        row.map(|row| Ok(Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) })).transpose()
+        row.map(|row| {
+            Ok(Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) })
+        })
+        .transpose()
     }
 }
 
@@ -188,7 +198,10 @@ async fn usage_buckets(tx: &mut Tx<'_>, org: &OrgId, now: Timestamp) -> Result<V
 }
 
 fn total(buckets: &[(i64, Usage)]) -> Usage {
-    buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage { total: sum.total + bucket.total, bulk: sum.bulk + bucket.bulk })
+    buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage {
+        total: sum.total + bucket.total,
+        bulk: sum.bulk + bucket.bulk,
+    })
 }
 
 /// Buckets that are kept although this clock counts them no longer: another worker's may be behind.

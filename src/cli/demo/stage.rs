@@ -42,7 +42,8 @@ pub struct Stage {
 impl Stage {
     /// Starts everything; nothing is defined yet.
     pub async fn set(context: &Context) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("herald-demo-").tempdir().context("cannot make a temporary folder")?;
+        let folder =
+            tempfile::Builder::new().prefix("herald-demo-").tempdir().context("cannot make a temporary folder")?;
         let mut account = TwilioAccount::new(Settings::DEFAULT_ACCOUNT_SID, Settings::DEFAULT_AUTH_TOKEN);
         account.numbers = vec!["+14252306549".to_owned()];
         let settings = Settings { accounts: vec![account], ..Settings::default() };
@@ -79,7 +80,9 @@ impl Stage {
         let zone = self.set.organization.timezone;
         let configuration = self.set.configurations.get_mut(name)?;
         let Trigger::Scheduled { cron, timezone, .. } = &mut configuration.trigger else { return None };
-        let at = Timestamp::from_millis(self.app.clock.now().millis() + CRON_AHEAD_S * 1000).to_utc().with_timezone(&timezone.unwrap_or(zone));
+        let at = Timestamp::from_millis(self.app.clock.now().millis() + CRON_AHEAD_S * 1000)
+            .to_utc()
+            .with_timezone(&timezone.unwrap_or(zone));
         let text = format!("{} {} {} {} {} * {}", at.second(), at.minute(), at.hour(), at.day(), at.month(), at.year());
         *cron = Some(text.clone());
         Some(text)

@@ -11,14 +11,7 @@ use super::{
 };
 use crate::{
     definitions,
-    domain::{
-        contact::ChannelType,
-        id::RunId,
-        message::Status,
-        phone::E164,
-        reason::Reason,
-        time::Timestamp,
-    },
+    domain::{contact::ChannelType, id::RunId, message::Status, phone::E164, reason::Reason, time::Timestamp},
     inbound::webhook,
     intake::{
         csv::{CsvAudience, Expect},
@@ -63,13 +56,20 @@ impl<'a> Story<'a> {
         for (kind, name, _) in &applied.changes {
             kinds.entry(kind.as_str()).or_default().push(name);
         }
-        let lines: Vec<String> = kinds.iter().map(|(kind, names)| format!("   {kind:14} {}", names.join(", "))).collect();
+        let lines: Vec<String> =
+            kinds.iter().map(|(kind, names)| format!("   {kind:14} {}", names.join(", "))).collect();
         lines.into_iter().for_each(|line| self.out.line(line));
         let inbound = self.stage.applied.as_ref().and_then(|applied| applied.callback_tokens.values().next().cloned());
         if let Some(token) = inbound {
             let url = format!("{}/callbacks/{token}", self.stage.base_url);
             let body = json!({ "url": url });
-            self.post(&format!("{}/sandbox/inbound", self.stage.sandbox.base_url()), &[], body.to_string(), reqwest::Method::PUT).await?;
+            self.post(
+                &format!("{}/sandbox/inbound", self.stage.sandbox.base_url()),
+                &[],
+                body.to_string(),
+                reqwest::Method::PUT,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -78,7 +78,13 @@ impl<'a> Story<'a> {
         let people: Vec<E164> = self.good_numbers()?.into_iter().step_by(40).take(OPTED_OUT).collect();
         self.heading("Consent: some people of the file said STOP long ago");
         let at = self.stage.app.clock.now();
-        let change = |of: &E164| ConsentChange { channel_type: ChannelType::Sms, of: *of, consent: Consent::Out, source: "import".into(), at };
+        let change = |of: &E164| ConsentChange {
+            channel_type: ChannelType::Sms,
+            of: *of,
+            consent: Consent::Out,
+            source: "import".into(),
+            at,
+        };
         let changes: Vec<ConsentChange> = people.iter().map(change).collect();
         self.stage.app.store.set_consents(&self.stage.org, &changes).await?;
         self.out.line(format!("   {} opt-outs stored", changes.len()));
@@ -88,7 +94,13 @@ impl<'a> Story<'a> {
     /// The numbers of the file's good rows, in order.
     fn good_numbers(&self) -> Result<Vec<E164>, Failure> {
         let nothing = std::collections::BTreeSet::new();
-        let expect = Expect { channel_type: ChannelType::Sms, configuration: None, required_slugs: &nothing, default_country: None, attested: None };
+        let expect = Expect {
+            channel_type: ChannelType::Sms,
+            configuration: None,
+            required_slugs: &nothing,
+            default_country: None,
+            attested: None,
+        };
         let mut audience = CsvAudience::open(definitions::acme_customers(), expect)?;
         let mut numbers = Vec::new();
         while let Some(row) = audience.next_row() {
@@ -103,7 +115,10 @@ impl<'a> Story<'a> {
         let mut upload = self.upload("shipping-delay", path).await?;
         match upload::start(&self.stage.app.store, &self.stage.app.clock, &upload, |_| ()).await {
             Err(NotSent::Invalid(preview)) => {
-                self.out.line(format!("   Refused at first: {} of {} rows are bad, and nothing was sent:", preview.checked.invalid, preview.checked.rows));
+                self.out.line(format!(
+                    "   Refused at first: {} of {} rows are bad, and nothing was sent:",
+                    preview.checked.invalid, preview.checked.rows
+                ));
                 self.out.line(format!("     {}", preview.checked.summary));
                 for problem in preview.checked.problems.iter().take(3) {
                     self.out.line(format!("     {problem}"));
@@ -121,7 +136,14 @@ impl<'a> Story<'a> {
     async fn upload(&self, configuration: &str, path: PathBuf) -> Result<Upload, Failure> {
         let book = self.stage.app.organization(Some(&self.stage.org)).await?;
         let configuration = book.configuration(configuration)?.clone();
-        Ok(Upload { book, configuration, path, on_invalid: OnInvalid::Refuse, on_same_file: OnSameFile::Refuse, attested: None })
+        Ok(Upload {
+            book,
+            configuration,
+            path,
+            on_invalid: OnInvalid::Refuse,
+            on_same_file: OnSameFile::Refuse,
+            attested: None,
+        })
     }
 
     async fn send(&mut self, upload: &Upload) -> Result<(), Failure> {
@@ -192,7 +214,9 @@ impl<'a> Story<'a> {
     pub async fn automatic(&mut self) -> Result<(), Failure> {
         self.heading("Automatic: the CRM posts signed case-created events to its hook");
         let tokens = self.stage.applied.as_ref().map(|applied| applied.hook_tokens.clone()).unwrap_or_default();
-        let Some(token) = tokens.values().next() else { return Err(anyhow::anyhow!("examples/acme defines no hook").into()) };
+        let Some(token) = tokens.values().next() else {
+            return Err(anyhow::anyhow!("examples/acme defines no hook").into());
+        };
         let url = format!("{}/hooks/{token}", self.stage.base_url);
         let numbers: Vec<E164> = self.good_numbers()?.into_iter().rev().take(EVENTS).collect();
         let people = ["Ana", "Chloé", "Yuki", "Dewi", "Eleni", "Jonas"];
@@ -200,7 +224,8 @@ impl<'a> Story<'a> {
         for (place, number) in numbers.iter().enumerate() {
             let data = json!({ "customer": { "mobile": number, "name": people[place % 6], "language": languages[place % 6], "do_not_phone": false },
                 "title": "Broken heater", "priority": "high" });
-            let event = json!({ "type": "case.created", "timestamp": self.stage.app.clock.now(), "data": data }).to_string();
+            let event =
+                json!({ "type": "case.created", "timestamp": self.stage.app.clock.now(), "data": data }).to_string();
             let id = format!("evt_{place}");
             self.event(&url, &id, &event).await?;
             if place + 1 == numbers.len() {
@@ -220,12 +245,20 @@ impl<'a> Story<'a> {
     async fn event(&self, url: &str, id: &str, body: &str) -> Result<String, Failure> {
         let now = self.stage.app.clock.now().seconds();
         let signature = webhook::sign(&Secret::new(HOOK_SECRET), id, now, body.as_bytes())?;
-        let headers = [("webhook-id", id.to_owned()), ("webhook-timestamp", now.to_string()), ("webhook-signature", signature)];
+        let headers =
+            [("webhook-id", id.to_owned()), ("webhook-timestamp", now.to_string()), ("webhook-signature", signature)];
         self.post(url, &headers, body.to_owned(), reqwest::Method::POST).await
     }
 
-    async fn post(&self, url: &str, headers: &[(&str, String)], body: String, method: reqwest::Method) -> Result<String, Failure> {
-        let mut request = reqwest::Client::new().request(method, url).header("content-type", "application/json").body(body);
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, String)],
+        body: String,
+        method: reqwest::Method,
+    ) -> Result<String, Failure> {
+        let mut request =
+            reqwest::Client::new().request(method, url).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -238,9 +271,13 @@ impl<'a> Story<'a> {
     async fn settled_run(&mut self, name: &str, messages: usize) -> Result<RunId, Failure> {
         let watch = crate::clock::Stopwatch::start();
         loop {
-            for run in self.stage.app.store.runs(&self.stage.org, None, 20).await?.into_iter().filter(|run| run.name == name) {
+            for run in
+                self.stage.app.store.runs(&self.stage.org, None, 20).await?.into_iter().filter(|run| run.name == name)
+            {
                 let sums = self.stage.app.store.sums(&self.stage.org, run.id).await?;
-                if run.open_requests == 0 && usize::try_from(sums.messages - sums.waiting()).is_ok_and(|done| done >= messages) {
+                if run.open_requests == 0
+                    && usize::try_from(sums.messages - sums.waiting()).is_ok_and(|done| done >= messages)
+                {
                     return Ok(run.id);
                 }
             }
@@ -279,6 +316,10 @@ impl<'a> Story<'a> {
 
 /// Messages that were not attempted because the person has opted out.
 pub fn left_out(run: &Followed) -> i64 {
-    let tallies = run.sums.tallies.iter().filter(|tally| tally.status == Status::Suppressed && tally.code == Reason::OptedOut.code());
+    let tallies = run
+        .sums
+        .tallies
+        .iter()
+        .filter(|tally| tally.status == Status::Suppressed && tally.code == Reason::OptedOut.code());
     tallies.map(|tally| tally.messages).sum()
 }

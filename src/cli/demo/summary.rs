@@ -43,7 +43,9 @@ pub async fn verdict(stage: &Stage, runs: &Runs) -> Result<Verdict, Failure> {
     }
     let accepted = stage.sandbox.summary().accepted;
     if i64::try_from(accepted) != Ok(handed_over) {
-        problems.push(format!("the sandbox has accepted {accepted} messages, herald says that it handed over {handed_over}"));
+        problems.push(format!(
+            "the sandbox has accepted {accepted} messages, herald says that it handed over {handed_over}"
+        ));
     }
     if runs.len() != 4 {
         problems.push(format!("{} runs were made instead of 4", runs.len()));
@@ -78,14 +80,18 @@ pub async fn print(stage: &Stage, out: Out, runs: &Runs, verdict: &Verdict) -> R
     let languages: Vec<String> = languages.iter().map(|(locale, count)| format!("{locale} {count}")).collect();
     out.line(format!("\n  by language  {}", languages.join(", ")));
     out.line(format!("  segments     {segments}"));
-    let used: Usage = stage.app.store.usage(&stage.org, stage.app.clock.now()).await?.into_iter().map(|(_, usage)| usage).sum();
+    let used: Usage =
+        stage.app.store.usage(&stage.org, stage.app.clock.now()).await?.into_iter().map(|(_, usage)| usage).sum();
     let limit = stage.app.store.allowance(&stage.org).await?.map_or(0, |allowance| allowance.limit);
     out.line(format!("  quota        {} of {limit} requests of this hour used", used.total));
     if let Some(first) = runs.first() {
         let seconds = views::seconds(&first.run, stage.app.clock.now());
         out.line(format!("  speed        the file: {seconds:.1} s, retries and their waits included"));
     }
-    out.line(format!("  handed over  {} messages; the sandbox's own log says {}", verdict.handed_over, verdict.accepted));
+    out.line(format!(
+        "  handed over  {} messages; the sandbox's own log says {}",
+        verdict.handed_over, verdict.accepted
+    ));
     if verdict.holds() {
         out.line("\nEverything adds up.");
     } else {

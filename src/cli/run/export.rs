@@ -7,10 +7,7 @@ use anyhow::Context as _;
 use super::Failure;
 use crate::{
     app::App,
-    domain::{
-        id::OrgId,
-        run::Run,
-    },
+    domain::{id::OrgId, run::Run},
     intake::csv::{columns::fold_header, export::ReportWriter},
     store::{
         messages::{MessageSearch, StoredMessage},
@@ -21,7 +18,8 @@ use crate::{
 /// Rows that are read in one go.
 const PAGE: i64 = 1_000;
 /// What herald adds to the file's own columns.
-const ADDED: [&str; 10] = ["row", "to", "status", "code", "reason", "locale", "segments", "sent_at", "message", "provider_id"];
+const ADDED: [&str; 10] =
+    ["row", "to", "status", "code", "reason", "locale", "segments", "sent_at", "message", "provider_id"];
 
 /// Writes the report; how many rows it has.
 pub async fn export(app: &App, org: &OrgId, run: &Run, to: Option<PathBuf>) -> Result<u64, Failure> {
@@ -75,7 +73,11 @@ pub async fn export(app: &App, org: &OrgId, run: &Run, to: Option<PathBuf>) -> R
 
 fn refused_cells(row: &Rejected) -> Vec<String> {
     let added = [row.row.to_string(), String::new(), "invalid".into(), String::new(), row.problems.clone()];
-    added.into_iter().chain(std::iter::repeat_n(String::new(), ADDED.len() - 5)).chain(row.fields.iter().cloned()).collect()
+    added
+        .into_iter()
+        .chain(std::iter::repeat_n(String::new(), ADDED.len() - 5))
+        .chain(row.fields.iter().cloned())
+        .collect()
 }
 
 fn cells(message: &StoredMessage, own: &[&str]) -> Result<Vec<String>, Failure> {
@@ -101,7 +103,11 @@ fn cells(message: &StoredMessage, own: &[&str]) -> Result<Vec<String>, Failure> 
             "tocontactid" | "to" | "phone" | "phonenumber" | "mobile" => message.to.to_string(),
             "optin" => if message.opted_in { "yes" } else { "no" }.to_owned(),
             "locale" => message.locale.clone(),
-            _ => slugs.iter().find(|(slug, _)| fold_header(slug) == bare).map(|(_, value)| value.to_owned()).unwrap_or_default(),
+            _ => slugs
+                .iter()
+                .find(|(slug, _)| fold_header(slug) == bare)
+                .map(|(_, value)| value.to_owned())
+                .unwrap_or_default(),
         }
     }));
     Ok(cells)

@@ -38,9 +38,31 @@ const TYPES: [&str; 11] =
 
 /// The functions that exist, operators and macros aside.
 const FUNCTIONS: [&str; 25] = [
-    "bool", "bytes", "contains", "double", "duration", "dyn", "endsWith", "getDate", "getDayOfMonth", "getDayOfWeek",
-    "getDayOfYear", "getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds", "int",
-    "matches", "size", "startsWith", "string", "timestamp", "type", "uint",
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "duration",
+    "dyn",
+    "endsWith",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+    "int",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "timestamp",
+    "type",
+    "uint",
 ];
 
 /// What is wrong with an expression, and where in it.
@@ -63,7 +85,9 @@ pub(super) fn compile(env: &Env, text: &str) -> Result<Program, Vec<Fault>> {
     }
     let signs = text.chars().filter(|letter| SIGNS.contains(*letter)).count();
     if signs > MOST_SIGNS {
-        return Err(plain(format!("the expression has {signs} operators, dots and brackets; expected at most {MOST_SIGNS}")));
+        return Err(plain(format!(
+            "the expression has {signs} operators, dots and brackets; expected at most {MOST_SIGNS}"
+        )));
     }
     let program = env.compile(text).map_err(|errors| parse_faults(&errors))?;
     let mut check = Check { text, program: &program, walks: 0, names: BTreeSet::new(), faults: Vec::new() };
@@ -120,7 +144,8 @@ impl<'a> Check<'a> {
             Expr::Select(select) => {
                 let event = matches!(&select.operand.expr, Expr::Ident(name) if name == "event");
                 if event && !FIELDS.contains(&select.field.as_str()) {
-                    let meant = keys::nearest(&select.field, &FIELDS).map(|field| format!("did you mean event.{field}?"));
+                    let meant =
+                        keys::nearest(&select.field, &FIELDS).map(|field| format!("did you mean event.{field}?"));
                     let meant = meant.unwrap_or_else(|| format!("did you mean event.data.{}?", select.field));
                     self.fault(node, format!("an event has no \"{}\"; {meant}", select.field));
                 }
@@ -130,7 +155,13 @@ impl<'a> Check<'a> {
                 let meant = meant.unwrap_or_else(|| format!("expected one of: {}", FUNCTIONS.join(", ")));
                 self.fault(node, format!("there is no function \"{}\"; {meant}", call.func_name));
             }
-            Expr::Unspecified | Expr::Call(_) | Expr::Ident(_) | Expr::List(_) | Expr::Literal(_) | Expr::Map(_) | Expr::Struct(_) => {}
+            Expr::Unspecified
+            | Expr::Call(_)
+            | Expr::Ident(_)
+            | Expr::List(_)
+            | Expr::Literal(_)
+            | Expr::Map(_)
+            | Expr::Struct(_) => {}
         }
     }
 
