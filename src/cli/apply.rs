@@ -58,8 +58,8 @@ pub async fn read(dir: PathBuf) -> Result<DefinitionSet, Failure> {
 
 fn refused(problem: ApplyError) -> Failure {
     match problem {
-        ApplyError::Store(_) => Failure::Work(problem.into()),
-        other => input(other),
+        ApplyError::Store(_) | ApplyError::Random(_) | ApplyError::Reader(_) => Failure::Work(problem.into()),
+        ApplyError::Problems(_) | ApplyError::Body(_) => input(problem),
     }
 }
 

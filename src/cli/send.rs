@@ -156,7 +156,7 @@ pub fn print_problems(out: Out, preview: &Preview) {
         out.note(format!("  {problem}"));
     }
     if checked.problems.len() > SHOWN {
-        out.note("  … (--rejected FILE writes all of them, as a CSV to correct)".to_owned());
+        out.note("  … (--rejected FILE writes all of them, as a CSV to correct)");
     }
 }
 

@@ -68,11 +68,14 @@ impl Pace {
     }
 }
 
+/// By organization and channel name.
+type Channels = HashMap<(OrgId, String), Arc<Pace>>;
+
 /// Every channel's pace. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Paces {
     clock: Clock,
-    channels: Arc<Mutex<HashMap<(OrgId, String), Arc<Pace>>>>,
+    channels: Arc<Mutex<Channels>>,
 }
 
 impl Paces {

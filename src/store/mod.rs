@@ -78,6 +78,7 @@ pub enum StoreError {
 }
 
 impl From<sqlx::Error> for StoreError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum: what is not named here is a refusal")]
     fn from(error: sqlx::Error) -> Self {
         let locked = |code: &str| matches!(code, "5" | "6" | "261" | "517" | "40001" | "40P01");
         match &error {

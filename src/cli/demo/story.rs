@@ -123,7 +123,7 @@ impl<'a> Story<'a> {
                 for problem in preview.checked.problems.iter().take(3) {
                     self.out.line(format!("     {problem}"));
                 }
-                self.out.line("     …".to_owned());
+                self.out.line("     …");
             }
             Err(other) => return Err(other.into()),
             Ok(run) => return Err(anyhow::anyhow!("the bad rows of the file were not noticed: {run} was sent").into()),
