@@ -59,26 +59,56 @@ fn good() -> tempfile::TempDir {
 #[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let broken = folder(&[
-        ("organization.toml", "id = \"Acme Corp\"\nnam = \"Acme\"\ntimezone = \"Europe/Berlim\"\nquota = \"9/parsec\"\nreserved_for_automatic = 300\n"),
+        (
+            "organization.toml",
+            "id = \"Acme Corp\"\nnam = \"Acme\"\ntimezone = \"Europe/Berlim\"\nquota = \"9/parsec\"\nreserved_for_automatic = 300\n",
+        ),
         ("accounts/main.toml", "provider = \"twilio\"\naccount_sid = \"AC1\"\nauth_token = \"hunter2\"\napi_key = 7\n"),
-        ("accounts/half.toml", "provider = \"twilio\"\naccount_sid = \"AC1\"\nauth_token = { env = \"T\" }\napi_key = \"SK1\"\nbase_url = \"ftp://x\"\n"),
+        (
+            "accounts/half.toml",
+            "provider = \"twilio\"\naccount_sid = \"AC1\"\nauth_token = { env = \"T\" }\napi_key = \"SK1\"\nbase_url = \"ftp://x\"\n",
+        ),
         ("accounts/other.toml", "provider = \"pigeon\"\n"),
         ("channels/sms.toml", "type = \"sms\"\naccount = \"mian\"\nnumber = \"+14252306549\"\npase = \"10/s\"\n"),
-        ("channels/two.toml", "type = \"sms\"\naccount = \"nobody\"\nnumber = \"+1 425\"\n[attachments]\nfrom_customer = true\n"),
+        (
+            "channels/two.toml",
+            "type = \"sms\"\naccount = \"nobody\"\nnumber = \"+1 425\"\n[attachments]\nfrom_customer = true\n",
+        ),
         ("channels/wa.toml", "type = \"whatsapp\"\naccount = \"half\"\nnumber = \"14252306549\"\n"),
         ("channels/syntax.toml", "type = \"sms\"\nnumber 3\n"),
-        ("outbound/created.toml", "channel = \"smss\"\ntemplate = \"case-creatd\"\n[trigger]\nkind = \"automatic\"\nevent = \"case created\"\nwhen = \"event.data.x ==\"\n[trigger.contact]\nto = \"evnt.data.to\"\n"),
-        ("outbound/slugs.toml", "channel = \"wa\"\ntemplate = \"case-created\"\n[trigger]\nkind = \"automatic\"\nevent = \"case.created\"\n[trigger.contact]\nto = \"event.data.to\"\n[trigger.contact.context]\ncustomername = \"event.data.name\"\n"),
-        ("outbound/both.toml", "channel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 9 * * MON\"\nat = [\"2026-12-01T09:00\"]\n"),
-        ("outbound/cron.toml", "name = \"both\"\nchannel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\n[audience]\nlist = \"poeple\"\n"),
-        ("outbound/cron2.toml", "channel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\ntimezone = \"Mars/Olympus\"\n"),
-        ("outbound/cron3.toml", "channel = \"sms\"\ntemplate = \"bad\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\n[audience]\nlist = \"poeple\"\n"),
+        (
+            "outbound/created.toml",
+            "channel = \"smss\"\ntemplate = \"case-creatd\"\n[trigger]\nkind = \"automatic\"\nevent = \"case created\"\nwhen = \"event.data.x ==\"\n[trigger.contact]\nto = \"evnt.data.to\"\n",
+        ),
+        (
+            "outbound/slugs.toml",
+            "channel = \"wa\"\ntemplate = \"case-created\"\n[trigger]\nkind = \"automatic\"\nevent = \"case.created\"\n[trigger.contact]\nto = \"event.data.to\"\n[trigger.contact.context]\ncustomername = \"event.data.name\"\n",
+        ),
+        (
+            "outbound/both.toml",
+            "channel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 9 * * MON\"\nat = [\"2026-12-01T09:00\"]\n",
+        ),
+        (
+            "outbound/cron.toml",
+            "name = \"both\"\nchannel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\n[audience]\nlist = \"poeple\"\n",
+        ),
+        (
+            "outbound/cron2.toml",
+            "channel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\ntimezone = \"Mars/Olympus\"\n",
+        ),
+        (
+            "outbound/cron3.toml",
+            "channel = \"sms\"\ntemplate = \"bad\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\n[audience]\nlist = \"poeple\"\n",
+        ),
         ("outbound/kind.toml", "channel = \"sms\"\n[trigger]\nkind = \"manual\"\ncron = \"x\"\n"),
         ("outbound/notable.toml", "channel = \"sms\"\ntemplate = \"case-resolved\"\ntrigger = \"instant\"\n"),
         ("hooks/crm.toml", "secret = \"whsec_hunter2\"\n"),
         ("lists/people.csv", "to,optin\n+49,yes\n+4915112345678,maybe\n"),
         ("lists/notes.xlsx", "x"),
-        ("templates/bad/template.toml", "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"fun\"\nlocale = 1\n"),
+        (
+            "templates/bad/template.toml",
+            "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"fun\"\nlocale = 1\n",
+        ),
         ("templates/bad/en.hbs", "Hi"),
         ("templates/worse/template.toml", "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"marketing\"\n"),
         ("templates/worse/en.hbs", "Hi {{#each A}}"),
@@ -99,31 +129,102 @@ fn everything_that_is_wrong_is_said_at_once() {
 fn each_rule_is_refused_with_its_file_and_key() {
     let templated = |text: &str| format!("{SEND}{text}");
     for (file, text, expected) in [
-        ("organization.toml", "id = \"acme\"\nname = \"A\"\nquota = \"30_001/hour\"\n".to_owned(), "organization.toml:3: quota: "),
-        ("organization.toml", "id = \"acme\"\nname = \"A\"\nquota = \"10/s\"\n".to_owned(), "organization.toml:3: quota: "),
-        ("organization.toml", "id = \"acme\"\nname = \"A\"\nreserved_for_automatic = 101\n".to_owned(), "organization.toml:3: reserved_for_automatic: "),
-        ("organization.toml", "id = \"acme\"\nname = \"A\"\ntemplates = \"../nowhere\"\n".to_owned(), "organization.toml:3: templates: there is no folder"),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\nquota = \"30_001/hour\"\n".to_owned(),
+            "organization.toml:3: quota: ",
+        ),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\nquota = \"10/s\"\n".to_owned(),
+            "organization.toml:3: quota: ",
+        ),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\nreserved_for_automatic = 101\n".to_owned(),
+            "organization.toml:3: reserved_for_automatic: ",
+        ),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\ntemplates = \"../nowhere\"\n".to_owned(),
+            "organization.toml:3: templates: there is no folder",
+        ),
         ("organization.toml", "name = \"A\"\n".to_owned(), "organization.toml: id: missing"),
-        ("channels/sms.toml", "type = \"email\"\naccount = \"main\"\nnumber = \"1\"\n".to_owned(), "channels/sms.toml:1: type: \"email\" is not a channel type"),
-        ("channels/sms.toml", "type = \"whatsapp\"\naccount = \"main\"\nnumber = \"+14252306549\"\n".to_owned(), "this version sends SMS through Twilio"),
-        ("outbound/a.toml", templated("valid_for = \"0s\"\n[trigger]\nkind = \"instant\"\n"), "outbound/a.toml:3: valid_for: "),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"instant\"\ncron = \"0 9 * * *\"\n"), "outbound/a.toml:5: trigger.cron: unknown key"),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"automatic\"\n"), "outbound/a.toml:3: trigger.event: missing"),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[audience]\nlist = \"people\"\n"), "outbound/a.toml:6: audience: an automatic configuration has none"),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"scheduled\"\n[audience]\nlist = \"people\"\n"), "outbound/a.toml:3: trigger: expected either at"),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"scheduled\"\nat = [\"tomorrow\"]\n[audience]\nlist = \"people\"\n"), "outbound/a.toml:5: trigger.at: \"tomorrow\" is not a local time"),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"scheduled\"\nat = [\"2026-12-01T09:00\"]\n"), "outbound/a.toml: audience.list: missing"),
-        ("outbound/a.toml", templated("[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[trigger.contact]\nto = \"event.id\"\n"), "does not fill CaseName, which template \"case-resolved\" needs"),
-        ("outbound/a.toml", "channel = \"sms\"\ntemplate = \"appointment-reminder\"\n[trigger]\nkind = \"instant\"\n".to_owned(), "outbound/a.toml:2: template: \"appointment-reminder\" is for whatsapp, and channel \"sms\" is sms"),
-        ("lists/people.csv", "to,optin,CustomerName,CaseName\n+4915112345678,yes,Ana,H\n+4915112345678,yes,Ana,H\n".to_owned(), "lists/people.csv: 1 rows repeat"),
-        ("lists/people.csv", "to,optin,CustomerName\n+4915112345678,yes,Ana\n".to_owned(), "the template needs columns that the file does not have: CaseName"),
+        (
+            "channels/sms.toml",
+            "type = \"email\"\naccount = \"main\"\nnumber = \"1\"\n".to_owned(),
+            "channels/sms.toml:1: type: \"email\" is not a channel type",
+        ),
+        (
+            "channels/sms.toml",
+            "type = \"whatsapp\"\naccount = \"main\"\nnumber = \"+14252306549\"\n".to_owned(),
+            "this version sends SMS through Twilio",
+        ),
+        (
+            "outbound/a.toml",
+            templated("valid_for = \"0s\"\n[trigger]\nkind = \"instant\"\n"),
+            "outbound/a.toml:3: valid_for: ",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\ncron = \"0 9 * * *\"\n"),
+            "outbound/a.toml:5: trigger.cron: unknown key",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"automatic\"\n"),
+            "outbound/a.toml:3: trigger.event: missing",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[audience]\nlist = \"people\"\n"),
+            "outbound/a.toml:6: audience: an automatic configuration has none",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"scheduled\"\n[audience]\nlist = \"people\"\n"),
+            "outbound/a.toml:3: trigger: expected either at",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"scheduled\"\nat = [\"tomorrow\"]\n[audience]\nlist = \"people\"\n"),
+            "outbound/a.toml:5: trigger.at: \"tomorrow\" is not a local time",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"scheduled\"\nat = [\"2026-12-01T09:00\"]\n"),
+            "outbound/a.toml: audience.list: missing",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[trigger.contact]\nto = \"event.id\"\n"),
+            "does not fill CaseName, which template \"case-resolved\" needs",
+        ),
+        (
+            "outbound/a.toml",
+            "channel = \"sms\"\ntemplate = \"appointment-reminder\"\n[trigger]\nkind = \"instant\"\n".to_owned(),
+            "outbound/a.toml:2: template: \"appointment-reminder\" is for whatsapp, and channel \"sms\" is sms",
+        ),
+        (
+            "lists/people.csv",
+            "to,optin,CustomerName,CaseName\n+4915112345678,yes,Ana,H\n+4915112345678,yes,Ana,H\n".to_owned(),
+            "lists/people.csv: 1 row repeats",
+        ),
+        (
+            "lists/people.csv",
+            "to,optin,CustomerName\n+4915112345678,yes,Ana\n".to_owned(),
+            "the template needs columns that the file does not have: CaseName",
+        ),
         ("accounts/a b.toml", ACCOUNT.1.to_owned(), "accounts/a b.toml: \"a b\" cannot be a name"),
         ("accounts/x.yaml", String::new(), "accounts/x.yaml: is not read; expected files accounts/NAME.toml"),
     ] {
         let organization = good();
         write(organization.path(), &[(file, &text)]);
         let found = problems(organization.path());
-        assert!(found.contains(expected) && found.lines().count() == 1 + usize::from(expected.contains("CaseName, which")), "{file} {text}: {found}");
+        assert!(
+            found.contains(expected) && found.lines().count() == 1 + usize::from(expected.contains("CaseName, which")),
+            "{file} {text}: {found}"
+        );
     }
     assert_eq!(problems(good().path()), "");
     assert!(problems(Path::new("/nowhere/at/all")).contains("there is no such folder"));
@@ -145,7 +246,8 @@ fn random() -> impl FnMut() -> u128 {
 fn shown(applied: &Applied) -> String {
     let lines = applied.changes.iter().map(|(kind, name, change)| format!("{} {name}: {change:?}", kind.as_str()));
     let notices = applied.notices.iter().map(ToString::to_string);
-    let tokens = applied.callback_tokens.keys().chain(applied.hook_tokens.keys()).map(|name| format!("token of {name}"));
+    let tokens =
+        applied.callback_tokens.keys().chain(applied.hook_tokens.keys()).map(|name| format!("token of {name}"));
     let organization = format!("organization: {:?}", applied.organization);
     [organization].into_iter().chain(lines).chain(notices).chain(tokens).collect::<Vec<_>>().join("\n")
 }
@@ -182,7 +284,10 @@ async fn the_example_is_good_and_applies_once() {
         let again = apply(&store, set, LATER, random()).await.unwrap();
         assert!(again.is_unchanged(), "{}", shown(&again));
         assert!(plan_apply(&store, set, LATER).await.unwrap().is_unchanged());
-        assert_eq!((again.callback_tokens, again.hook_tokens), (applied.callback_tokens.clone(), applied.hook_tokens.clone()));
+        assert_eq!(
+            (again.callback_tokens, again.hook_tokens),
+            (applied.callback_tokens.clone(), applied.hook_tokens.clone())
+        );
         assert_eq!(store.organization(&org).await.unwrap().unwrap().1, revision);
     }
 }
@@ -197,7 +302,8 @@ async fn a_list_that_has_changed_is_a_new_version_and_a_bad_one_changes_nothing(
     apply(&store, &set, NOW, random()).await.unwrap();
     write(files.path(), &[("lists/people.csv", "to,optin,CustomerName,CaseName\n+81312345678,yes,Cy,Invoice\n")]);
     let applied = apply(&store, &DefinitionSet::read(files.path()).unwrap(), LATER, random()).await.unwrap();
-    let changed: Vec<_> = applied.changes.iter().filter(|(.., change)| *change == Change::Changed).map(|(kind, ..)| *kind).collect();
+    let changed: Vec<_> =
+        applied.changes.iter().filter(|(.., change)| *change == Change::Changed).map(|(kind, ..)| *kind).collect();
     assert_eq!(changed, [Kind::List]);
     let list: List = serde_json::from_str(&definition(&store, &org, Kind::List, "people").await.body).unwrap();
     assert_eq!((list.version, list.rows), (2, 1));
@@ -206,7 +312,10 @@ async fn a_list_that_has_changed_is_a_new_version_and_a_bad_one_changes_nothing(
 
     write(files.path(), &[("lists/people.csv", "to,optin,CustomerName,CaseName\n+8,yes,Cy,Invoice\n")]);
     let refused = apply(&store, &set, LATER, random()).await.unwrap_err();
-    assert!(matches!(&refused, ApplyError::Problems(problems) if problems.to_string().contains("fix 1 phone number")), "{refused}");
+    assert!(
+        matches!(&refused, ApplyError::Problems(problems) if problems.to_string().contains("fix 1 phone number")),
+        "{refused}"
+    );
     let after: List = serde_json::from_str(&definition(&store, &org, Kind::List, "people").await.body).unwrap();
     assert_eq!(after, list);
 }

@@ -99,7 +99,12 @@ pub async fn plan_apply(store: &Store, set: &DefinitionSet, now: Timestamp) -> R
 ///
 /// # Errors
 /// [`ApplyError`]; no definition is changed then, though new tokens and entries of lists that nobody reads may remain.
-pub async fn apply(store: &Store, set: &DefinitionSet, now: Timestamp, mut random: impl FnMut() -> u128) -> Result<Applied, ApplyError> {
+pub async fn apply(
+    store: &Store,
+    set: &DefinitionSet,
+    now: Timestamp,
+    mut random: impl FnMut() -> u128,
+) -> Result<Applied, ApplyError> {
     let org = &set.organization.id;
     let stored = store.definitions(org).await?;
     let mut lists = plan_lists(set, &stored).await?;
@@ -123,7 +128,8 @@ pub async fn apply(store: &Store, set: &DefinitionSet, now: Timestamp, mut rando
     for (name, version) in imported {
         store.keep_list_versions(org, &name, version).await?;
     }
-    let changes: Vec<(Kind, String, Change)> = new.into_iter().zip(changes).map(|(new, change)| (new.kind, new.name, change)).collect();
+    let changes: Vec<(Kind, String, Change)> =
+        new.into_iter().zip(changes).map(|(new, change)| (new.kind, new.name, change)).collect();
     set_schedules(store, set, now, organization, &changes).await?;
     Ok(Applied {
         organization,
@@ -186,13 +192,24 @@ async fn ensure_token(store: &Store, org: &OrgId, kind: TokenKind, name: &str) -
     Ok(())
 }
 
-async fn tokens(store: &Store, org: &OrgId, kind: TokenKind, names: impl Iterator<Item = &String>) -> Result<BTreeMap<String, String>, StoreError> {
+async fn tokens(
+    store: &Store,
+    org: &OrgId,
+    kind: TokenKind,
+    names: impl Iterator<Item = &String>,
+) -> Result<BTreeMap<String, String>, StoreError> {
     let all = store.tokens(org, kind).await?;
     Ok(names.filter_map(|name| Some((name.clone(), all.get(name)?.clone()))).collect())
 }
 
 /// Says when each configuration fires next.
-async fn set_schedules(store: &Store, set: &DefinitionSet, now: Timestamp, organization: Change, changes: &[(Kind, String, Change)]) -> Result<(), ApplyError> {
+async fn set_schedules(
+    store: &Store,
+    set: &DefinitionSet,
+    now: Timestamp,
+    organization: Change,
+    changes: &[(Kind, String, Change)],
+) -> Result<(), ApplyError> {
     let org = &set.organization.id;
     let stored = store.definitions(org).await?;
     for (kind, name, change) in changes.iter().filter(|(kind, ..)| *kind == Kind::Configuration) {
@@ -203,7 +220,8 @@ async fn set_schedules(store: &Store, set: &DefinitionSet, now: Timestamp, organ
         let next = next_firing(set, configuration, now);
         // A time that is due and has not fired yet is the scheduler's, which judges it by the schedule as it is now.
         let due = known.is_some_and(|known| known <= now) && is_scheduled(set, configuration);
-        let same = *change == Change::Unchanged && organization == Change::Unchanged && known.is_some() == next.is_some();
+        let same =
+            *change == Change::Unchanged && organization == Change::Unchanged && known.is_some() == next.is_some();
         if !due && !same && known != next {
             store.set_schedule(org, id, next).await?;
         }

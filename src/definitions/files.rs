@@ -34,7 +34,9 @@ pub(super) fn strangers(source: &dyn Source, problems: &mut Vec<Problem>) {
         }
         let (what, path, expected) = match entry.kind {
             FoundKind::File => ("file", name.to_owned(), keys::nearest(name, &[ORGANIZATION]).map(str::to_owned)),
-            FoundKind::Folder => ("folder", format!("{name}/"), keys::nearest(name, &NAMES).map(|near| format!("{near}/"))),
+            FoundKind::Folder => {
+                ("folder", format!("{name}/"), keys::nearest(name, &NAMES).map(|near| format!("{near}/")))
+            }
         };
         let meant = expected.map(|near| format!("did you mean {near}?"));
         let meant = meant.unwrap_or_else(|| format!("expected {ORGANIZATION} and the folders {}", NAMES.join(", ")));
@@ -46,7 +48,8 @@ pub(super) fn strangers(source: &dyn Source, problems: &mut Vec<Problem>) {
 pub(super) fn in_folder(source: &dyn Source, folder: &str, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     let ending = FOLDERS.iter().find(|(name, _)| *name == folder).map_or("toml", |(_, ending)| ending);
     let mut found = Vec::new();
-    for entry in list(source, folder, problems).unwrap_or_default().into_iter().filter(|entry| !is_ignored(&entry.name)) {
+    for entry in list(source, folder, problems).unwrap_or_default().into_iter().filter(|entry| !is_ignored(&entry.name))
+    {
         let path = format!("{folder}/{}", entry.name);
         match entry.name.strip_suffix(ending).and_then(|rest| rest.strip_suffix('.')) {
             Some(stem) if entry.kind == FoundKind::File => {
@@ -65,7 +68,9 @@ pub(super) fn check_name(path: &str, stem: &str, problems: &mut Vec<Problem>) {
         && stem.starts_with(|c: char| c.is_ascii_alphanumeric())
         && stem.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     if !good {
-        let message = format!("\"{stem}\" cannot be a name; expected 1 to 60 of a-z, A-Z, 0-9, -, _ and ., beginning with a letter or digit");
+        let message = format!(
+            "\"{stem}\" cannot be a name; expected 1 to 60 of a-z, A-Z, 0-9, -, _ and ., beginning with a letter or digit"
+        );
         problems.push(Problem::new(path, message));
     }
 }

@@ -89,14 +89,21 @@ pub(super) fn check(name: &str, place: &PathOrBytes, needs: &ListNeeds) -> Resul
     let checked = check_csv(reader, needs.expect(), options).map_err(|problem| unreadable(&problem))?;
     let mut problems = Vec::new();
     if checked.invalid > 0 {
-        problems.push(Problem::new(&file, format!("{} of {} rows are not good: {}; expected all to be", checked.invalid, checked.rows, checked.summary)));
-        let row = |found: &RowProblem| {
-            Problem::new(&file, found.reason().to_string()).at(usize::try_from(found.line).ok())
-        };
+        problems.push(Problem::new(
+            &file,
+            format!(
+                "{} of {} rows are not good: {}; expected all to be",
+                checked.invalid, checked.rows, checked.summary
+            ),
+        ));
+        let row =
+            |found: &RowProblem| Problem::new(&file, found.reason().to_string()).at(usize::try_from(found.line).ok());
         problems.extend(checked.problems.iter().map(row));
     }
     if checked.duplicates > 0 {
-        problems.push(Problem::new(&file, format!("{} rows repeat the number of an earlier row; expected each number once", checked.duplicates)));
+        let rows = if checked.duplicates == 1 { "row repeats" } else { "rows repeat" };
+        let message = format!("{} {rows} the number of an earlier row; expected each number once", checked.duplicates);
+        problems.push(Problem::new(&file, message));
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -127,7 +134,12 @@ pub(super) struct Import {
 
 impl ListPlan {
     /// Checks the file on a thread that may block, and compares it with what is stored.
-    pub async fn make(name: &str, place: &PathOrBytes, needs: ListNeeds, stored: Option<List>) -> Result<Self, ApplyError> {
+    pub async fn make(
+        name: &str,
+        place: &PathOrBytes,
+        needs: ListNeeds,
+        stored: Option<List>,
+    ) -> Result<Self, ApplyError> {
         let (checked_name, checked_place, checked_needs) = (name.to_owned(), place.clone(), needs.clone());
         let checked = tokio::task::spawn_blocking(move || check(&checked_name, &checked_place, &checked_needs));
         let good = checked.await?.map_err(|problems| ApplyError::Problems(super::Problems(problems)))?;

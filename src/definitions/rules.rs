@@ -23,7 +23,12 @@ pub(super) fn organization(page: &Page, organization: &Organization) -> Vec<Prob
     if quota.per == HOUR && quota.count <= CONTRACT_QUOTA {
         return Vec::new();
     }
-    vec![page.problem("quota", format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\""))]
+    vec![
+        page.problem(
+            "quota",
+            format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\""),
+        ),
+    ]
 }
 
 /// An account's credentials, as far as they can be judged without the provider.
@@ -42,7 +47,8 @@ pub(super) fn account(page: &Page, account: &Account) -> Vec<Problem> {
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
-    let web = |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let web =
+        |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if settings.base_url.as_deref().is_some_and(|text| !web(text)) {
         problems.push(page.problem("base_url", "is not a web address; expected one like \"https://api.twilio.com\""));
     }
@@ -89,7 +95,12 @@ fn sender_number(channel_type: ChannelType, number_type: NumberType, number: &st
 }
 
 /// A configuration's own settings, its expressions and its times. The mapping, compiled, if there is a good one.
-pub(super) fn configuration(page: &Page, configuration: &Configuration, zone: Tz, problems: &mut Vec<Problem>) -> Option<CompiledMapping> {
+pub(super) fn configuration(
+    page: &Page,
+    configuration: &Configuration,
+    zone: Tz,
+    problems: &mut Vec<Problem>,
+) -> Option<CompiledMapping> {
     if configuration.valid_for.0.is_zero() {
         problems.push(page.problem("valid_for", "is no time at all; expected a length of time like \"24h\""));
     }
@@ -105,7 +116,9 @@ pub(super) fn configuration(page: &Page, configuration: &Configuration, zone: Tz
             match CompiledMapping::compile(when.as_deref(), contact.as_ref()) {
                 Ok(mapping) => return Some(mapping),
                 Err(found) => problems.extend(found.into_iter().map(|found| {
-                    let place = found.position.map(|(line, column)| format!("line {line}, column {column} of the expression: "));
+                    let place = found
+                        .position
+                        .map(|(line, column)| format!("line {line}, column {column} of the expression: "));
                     let message = format!("{}{}", place.unwrap_or_default(), found.message);
                     page.problem(&format!("trigger.{}", found.key), message)
                 })),
@@ -121,7 +134,8 @@ pub(super) fn configuration(page: &Page, configuration: &Configuration, zone: Tz
                 problems.push(page.problem(key, problem.to_string()));
             }
             if configuration.audience.is_none() {
-                let message = "missing; expected a stored list to send to, as a scheduled configuration has no other audience";
+                let message =
+                    "missing; expected a stored list to send to, as a scheduled configuration has no other audience";
                 problems.push(page.problem("audience.list", message));
             }
         }
@@ -169,14 +183,23 @@ mod tests {
             (WhatsApp, Geographic, "14252306549", false),
             (WhatsApp, Geographic, "+1", false),
         ] {
-            assert_eq!(sender_number(channel_type, number_type, number).is_none(), good, "{channel_type} {number_type:?} {number}");
+            assert_eq!(
+                sender_number(channel_type, number_type, number).is_none(),
+                good,
+                "{channel_type} {number_type:?} {number}"
+            );
         }
     }
 
     #[test]
     fn sids_are_their_prefix_and_hexadecimal() {
         assert!(is_sid("AC00000000000000000000000000000001", "AC"));
-        for text in ["AC0000000000000000000000000000001", "SK00000000000000000000000000000001", "AC0000000000000000000000000000000g", ""] {
+        for text in [
+            "AC0000000000000000000000000000001",
+            "SK00000000000000000000000000000001",
+            "AC0000000000000000000000000000000g",
+            "",
+        ] {
             assert!(!is_sid(text, "AC"), "{text}");
         }
     }

@@ -74,7 +74,8 @@ impl DefinitionSet {
         let mut notices = Vec::new();
         for (name, configuration) in &self.configurations {
             let Some(Ok(schedule)) = rules::schedule(configuration, self.organization.timezone) else { continue };
-            let times: Vec<String> = schedule.upcoming(now, 3).iter().map(|time| self.local(configuration, *time)).collect();
+            let times: Vec<String> =
+                schedule.upcoming(now, 3).iter().map(|time| self.local(configuration, *time)).collect();
             let message = match (configuration.active, times.is_empty()) {
                 (false, _) => "is inactive and does not fire".to_owned(),
                 (true, true) => "never fires again: all of its times are past".to_owned(),
@@ -88,17 +89,23 @@ impl DefinitionSet {
     fn local(&self, configuration: &Configuration, time: Timestamp) -> String {
         let zone = match &configuration.trigger {
             Trigger::Scheduled { timezone: Some(zone), .. } => *zone,
-            Trigger::Scheduled { timezone: None, .. } | Trigger::Automatic { .. } | Trigger::Instant {} => self.organization.timezone,
+            Trigger::Scheduled { timezone: None, .. } | Trigger::Automatic { .. } | Trigger::Instant {} => {
+                self.organization.timezone
+            }
         };
         time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
 
     /// What a list's rows must have: what every configuration that is sent to it needs.
     pub(super) fn list_needs(&self, list: &str) -> ListNeeds {
-        let users = self.configurations.values().filter(|user| user.audience.as_ref().is_some_and(|audience| audience.list == list));
+        let users = self
+            .configurations
+            .values()
+            .filter(|user| user.audience.as_ref().is_some_and(|audience| audience.list == list));
         let mut needs = ListNeeds::none(self.organization.default_country);
         for user in users {
-            let channel_type = self.channels.get(&user.channel).map_or(ChannelType::Sms, |channel| channel.channel_type);
+            let channel_type =
+                self.channels.get(&user.channel).map_or(ChannelType::Sms, |channel| channel.channel_type);
             let template = self.templates.get(&user.template).and_then(|source| Template::compile(source).ok());
             let slugs = template.iter().flat_map(|template| {
                 template.required_slugs().iter().map(|slug| template.slug_spelling(slug).to_owned())
@@ -124,7 +131,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn set(&mut self) -> Option<DefinitionSet> {
         if !matches!(self.source.list(""), Ok(Some(_))) {
-            let message = format!("there is no such folder, or it cannot be read; expected one with {} in it", files::ORGANIZATION);
+            let message = format!(
+                "there is no such folder, or it cannot be read; expected one with {} in it",
+                files::ORGANIZATION
+            );
             self.problems.push(Problem::new(".", message));
             return None;
         }
@@ -139,7 +149,8 @@ impl Reader<'_> {
             self.problems.extend(account.iter().flat_map(|account| rules::account(page, account)));
         });
         self.channels(&channels, &accounts);
-        let named = organization.as_ref().and_then(|(page, organization)| Some((page, organization.templates.as_deref()?)));
+        let named =
+            organization.as_ref().and_then(|(page, organization)| Some((page, organization.templates.as_deref()?)));
         let mut library = Library::open(self.source, named, &mut self.problems);
         let zone = organization.as_ref().map(|(_, organization)| organization.timezone).unwrap_or_default();
         for (page, configuration) in outbound.values().filter_map(|(page, value)| Some((page, value.as_ref()?))) {
@@ -200,7 +211,7 @@ impl Reader<'_> {
             if let Some((other, _)) = read.get(&name) {
                 let message = format!("\"{name}\" is the name of {} as well; expected a name of its own", other.file);
                 self.problems.push(page.problem("name", message));
-                continue;
+                name = path; // the rest of it is judged all the same
             }
             read.insert(name, (page, value));
         }
@@ -232,7 +243,14 @@ impl Reader<'_> {
         }
     }
 
-    fn references(&mut self, page: &Page, configuration: &Configuration, channels: &Read<Channel>, lists: &BTreeMap<String, PathOrBytes>, library: &mut Library<'_>) {
+    fn references(
+        &mut self,
+        page: &Page,
+        configuration: &Configuration,
+        channels: &Read<Channel>,
+        lists: &BTreeMap<String, PathOrBytes>,
+        library: &mut Library<'_>,
+    ) {
         let channel = channels.get(&configuration.channel);
         if channel.is_none() {
             self.problems.push(missing(page, "channel", "channel", &configuration.channel, channels.keys()));
@@ -244,7 +262,10 @@ impl Reader<'_> {
         if let (Some((_, Some(channel))), Some(template)) = (channel, template) {
             let (from, text) = (channel.channel_type, template.source().channel_type);
             if from != text {
-                let message = format!("\"{}\" is for {text}, and channel \"{}\" is {from}; expected both to be of one type", configuration.template, configuration.channel);
+                let message = format!(
+                    "\"{}\" is for {text}, and channel \"{}\" is {from}; expected both to be of one type",
+                    configuration.template, configuration.channel
+                );
                 self.problems.push(page.problem("template", message));
             }
         }
@@ -254,13 +275,22 @@ impl Reader<'_> {
     }
 
     /// SPEC 6: a slug that nobody fills is found before it is saved.
-    fn filled(&mut self, page: &Page, configuration: &Configuration, mapping: Option<&CompiledMapping>, library: &mut Library<'_>) {
+    fn filled(
+        &mut self,
+        page: &Page,
+        configuration: &Configuration,
+        mapping: Option<&CompiledMapping>,
+        library: &mut Library<'_>,
+    ) {
         let Some(filled) = mapping.and_then(CompiledMapping::slugs) else { return };
         let filled: Vec<String> = filled.collect();
         let Some(template) = library.get(&configuration.template, &mut self.problems) else { return };
         for slug in template.required_slugs().iter().filter(|slug| !filled.contains(slug)) {
             let slug = template.slug_spelling(slug);
-            let message = format!("configuration \"{}\" does not fill {slug}, which template \"{}\" needs; expected {slug} = \"an expression\"", configuration.name, configuration.template);
+            let message = format!(
+                "configuration \"{}\" does not fill {slug}, which template \"{}\" needs; expected {slug} = \"an expression\"",
+                configuration.name, configuration.template
+            );
             self.problems.push(page.problem("trigger.contact.context", message));
         }
     }
@@ -278,7 +308,13 @@ fn trigger_keys(page: &Page) -> Vec<&'static [Key]> {
 }
 
 /// A name that names nothing.
-fn missing(page: &Page, key: &str, kind: &str, name: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> Problem {
+fn missing(
+    page: &Page,
+    key: &str,
+    kind: &str,
+    name: &str,
+    known: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Problem {
     let known: Vec<String> = known.into_iter().map(|name| name.as_ref().to_owned()).collect();
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
     let hint = match keys::nearest(name, &names) {

@@ -44,7 +44,9 @@ impl<'a> Library<'a> {
                 None if source.outside() == Outside::Starter && folder.starts_with("..") => starter_too = true,
                 None => {
                     library.extent = Extent::Some;
-                    let message = format!("there is no folder \"{folder}\"; expected the path of a folder of templates, seen from this file");
+                    let message = format!(
+                        "there is no folder \"{folder}\"; expected the path of a folder of templates, seen from this file"
+                    );
                     problems.push(page.problem("templates", message));
                 }
             }
@@ -127,7 +129,10 @@ impl<'a> Library<'a> {
             }
         }
         let Some(manifest) = manifest else {
-            problems.push(Problem::new(&format!("{folder}/{MANIFEST}"), "there is no such file; expected channel_type, default_locale and purpose in it"));
+            problems.push(Problem::new(
+                &format!("{folder}/{MANIFEST}"),
+                "there is no such file; expected channel_type, default_locale and purpose in it",
+            ));
             return None;
         };
         let page = Page::new(&format!("{folder}/{MANIFEST}"), manifest.clone().into_bytes()).ok();

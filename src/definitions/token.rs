@@ -36,8 +36,15 @@ mod tests {
         let org: OrgId = "acme".parse().unwrap();
         let (one, two) = (fresh(&org).unwrap(), fresh(&org).unwrap());
         assert_eq!((token_org(&one), one == two, one.len()), (Some(org), false, 37));
-        for wrong in ["", "acme", "acme.", ".0123456789abcdef0123456789abcdef", "acme.0123456789ABCDEF0123456789ABCDEF",
-            "acme.0123456789abcdef0123456789abcde", "Acme.0123456789abcdef0123456789abcdef"] {
+        for wrong in [
+            "",
+            "acme",
+            "acme.",
+            ".0123456789abcdef0123456789abcdef",
+            "acme.0123456789ABCDEF0123456789ABCDEF",
+            "acme.0123456789abcdef0123456789abcde",
+            "Acme.0123456789abcdef0123456789abcdef",
+        ] {
             assert_eq!(token_org(wrong), None, "{wrong}");
         }
     }

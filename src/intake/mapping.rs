@@ -29,7 +29,10 @@ pub struct CompiledMapping {
 
 impl fmt::Debug for CompiledMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompiledMapping").field("when", &self.when).field("contact", &self.contact).finish_non_exhaustive()
+        f.debug_struct("CompiledMapping")
+            .field("when", &self.when)
+            .field("contact", &self.contact)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,6 +74,23 @@ impl CompiledMapping {
     /// # Errors
     /// Everything that is wrong with any of the expressions.
     pub fn compile(when: Option<&str>, mapping: Option<&Mapping>) -> Result<Self, Vec<MappingProblem>> {
+        if when.is_none() && mapping.is_none() {
+            return Ok(Self { env: Arc::new(Env::stdlib()), when: None, contact: None });
+        }
+        // The crate's parser takes some 200 KiB of stack for each level of brackets: it gets a stack of its own.
+        let compiled = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(expression::PARSER_STACK);
+            let spawned = thread.spawn_scoped(scope, || Self::compile_here(when, mapping));
+            spawned.ok().and_then(|thread| thread.join().ok())
+        });
+        compiled.unwrap_or_else(|| {
+            let message = "the parser of CEL has failed; expected a simpler expression".to_owned();
+            let expression = when.unwrap_or_default().to_owned();
+            Err(vec![MappingProblem { key: "when".to_owned(), expression, position: None, message }])
+        })
+    }
+
+    fn compile_here(when: Option<&str>, mapping: Option<&Mapping>) -> Result<Self, Vec<MappingProblem>> {
         let mut compiler = Compiler { env: Env::stdlib(), problems: Vec::new() };
         let when = when.map(|text| compiler.compile("when", text));
         let contact = mapping.map(|mapping| compiler.contact(mapping));
@@ -107,7 +127,9 @@ impl CompiledMapping {
     fn evaluation(&self, event: &Event) -> Result<Evaluation<'_>, Refused> {
         let data = Value::Object(event.data.clone());
         if !is_small(&data) {
-            let message = format!("a list or object of the event has more than {MOST_ELEMENTS} elements; expressions are not evaluated over it");
+            let message = format!(
+                "a list or object of the event has more than {MOST_ELEMENTS} elements; expressions are not evaluated over it"
+            );
             return Err(Refused::new("event_too_large", "event.data", message));
         }
         let fields = [
@@ -188,7 +210,9 @@ impl Evaluation<'_> {
         for (name, program) in &programs.context {
             let key = format!("contact.context.{name}");
             if let Some(text) = text(&key, &self.value(&key, program)?)? {
-                let ambiguous = |problem: crate::domain::contact::AmbiguousSlug| refused("ambiguous_slug", &key, problem.to_string());
+                let ambiguous = |problem: crate::domain::contact::AmbiguousSlug| {
+                    refused("ambiguous_slug", &key, problem.to_string())
+                };
                 slugs.insert(name, text).map_err(ambiguous)?;
             }
         }
@@ -224,7 +248,8 @@ fn carried(event: &Event, rules: &ContactRules) -> Vec<Result<Contact, Refused>>
         (Some(contact), None) => vec![parse_contact(contact, rules).map_err(under("/data/contact".to_owned()))],
         (None, Some(Value::Array(contacts))) if !contacts.is_empty() => {
             let each = contacts.iter().enumerate();
-            each.map(|(place, contact)| parse_contact(contact, rules).map_err(under(format!("/data/contacts/{place}")))).collect()
+            each.map(|(place, contact)| parse_contact(contact, rules).map_err(under(format!("/data/contacts/{place}"))))
+                .collect()
         }
         (Some(_), Some(_)) => {
             vec![Err(Refused::new("no_contact", "/data", "has both contact and contacts; expected one of them"))]
@@ -290,7 +315,8 @@ fn to_cel(value: &Value) -> Cel {
         Value::String(text) => Cel::from(text.clone()),
         Value::Array(list) => Cel::List(Arc::new(list.iter().map(to_cel).collect())),
         Value::Object(object) => {
-            let entries: HashMap<String, Cel> = object.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect();
+            let entries: HashMap<String, Cel> =
+                object.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect();
             Cel::Map(CelMap::from(entries))
         }
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {

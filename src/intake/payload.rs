@@ -77,7 +77,9 @@ fn given(value: Option<&Value>) -> Option<&Value> {
 fn read_number(value: Option<&Value>, default_country: Option<Country>) -> Result<E164, Refused> {
     let field = "/tocontactid";
     let text = match given(value) {
-        None => return Err(Refused::new("missing_value", field, "is missing; expected a number in international form")),
+        None => {
+            return Err(Refused::new("missing_value", field, "is missing; expected a number in international form"));
+        }
         Some(Value::String(text)) => text,
         Some(other) => {
             let message = format!("expected a number as text, like \"+4915112345678\", found {}", kind(other));
@@ -121,9 +123,9 @@ fn read_locale(value: Option<&Value>) -> Result<Option<Locale>, Refused> {
             return Err(Refused::new("invalid_locale", "/locale", message));
         }
     };
-    text.parse()
-        .map(Some)
-        .map_err(|problem: crate::domain::locale::NotALocale| Refused::new("invalid_locale", "/locale", problem.to_string()))
+    text.parse().map(Some).map_err(|problem: crate::domain::locale::NotALocale| {
+        Refused::new("invalid_locale", "/locale", problem.to_string())
+    })
 }
 
 fn read_items(items: &Map<String, Value>, rules: &ContactRules) -> Result<Slugs, Refused> {
@@ -141,9 +143,8 @@ fn read_items(items: &Map<String, Value>, rules: &ContactRules) -> Result<Slugs,
             }
         };
         if name.trim().eq_ignore_ascii_case(CONFIGURATION) {
-            check_configuration(&text, rules.configuration).map_err(|message| {
-                Refused::new("wrong_configuration", field(), message)
-            })?;
+            check_configuration(&text, rules.configuration)
+                .map_err(|message| Refused::new("wrong_configuration", field(), message))?;
             continue;
         }
         slugs.insert(name, text).map_err(|problem| Refused::new("ambiguous_slug", field(), problem.to_string()))?;
@@ -218,7 +219,10 @@ mod tests {
             (with("contextitems", json!([])), "invalid_slug /contextitems"),
             (with("contextitems", json!({ "a/b": {} })), "invalid_slug /contextitems/a~1b"),
             (with("contextitems", json!({ "A": "1", "a": "2" })), "ambiguous_slug /contextitems/a"),
-            (with("contextitems", json!({ CONFIGURATION: "cfg_1" })), "wrong_configuration /contextitems/msdyn_ocoutboundconfigurationid"),
+            (
+                with("contextitems", json!({ CONFIGURATION: "cfg_1" })),
+                "wrong_configuration /contextitems/msdyn_ocoutboundconfigurationid",
+            ),
         ] {
             let refused = parse_contact(&contact, &rules).unwrap_err();
             assert_eq!(format!("{} {}", refused.code, refused.field), expected, "{refused}");

@@ -47,7 +47,9 @@ pub enum BadEvent {
 
 /// A text that is no event type, or something that is no text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("expected an event type: names of letters, digits and _ with dots between them, like \"case.created\", of at most {LONGEST_TYPE} characters")]
+#[error(
+    "expected an event type: names of letters, digits and _ with dots between them, like \"case.created\", of at most {LONGEST_TYPE} characters"
+)]
 pub struct BadType;
 
 impl Event {

@@ -26,7 +26,12 @@ fn case() -> Event {
 fn mapping(to: &str, optin: Option<&str>, locale: Option<&str>, context: &[(&str, &str)]) -> Mapping {
     let context = context.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     let owned = |text: &str| text.to_owned();
-    Mapping { to: to.to_owned(), optin: optin.map(owned), locale: locale.map(owned), context: context.collect::<BTreeMap<_, _>>() }
+    Mapping {
+        to: to.to_owned(),
+        optin: optin.map(owned),
+        locale: locale.map(owned),
+        context: context.collect::<BTreeMap<_, _>>(),
+    }
 }
 
 /// The value of a slug that is mapped by this expression, or the refusal.
@@ -57,7 +62,10 @@ fn the_example_of_the_contract_makes_a_contact() {
     let contact = made[0].as_ref().unwrap();
     assert_eq!((contact.to.to_string().as_str(), contact.opted_in), ("+4915112345678", OptIn::Yes));
     assert_eq!(contact.locale.as_ref().unwrap().to_string(), "de-DE");
-    assert_eq!((contact.slugs.get("CaseName"), contact.slugs.get("CustomerName")), (Some("Broken heater"), Some("Ana")));
+    assert_eq!(
+        (contact.slugs.get("CaseName"), contact.slugs.get("CustomerName")),
+        (Some("Broken heater"), Some("Ana"))
+    );
     assert_eq!(compiled.slugs().unwrap().collect::<Vec<_>>(), ["casename", "customername"]);
 }
 
@@ -85,17 +93,29 @@ fn values_become_text() {
 
 #[test]
 fn an_evaluation_that_fails_refuses_the_contact_with_its_key() {
-    let shown: Vec<_> = ["event.data.absent.name", "event.data.tags", "event.data.tags[9]", "event.data.title + 1", "int(event.data.title)", "1 / 0"]
-        .into_iter()
-        .map(|expression| format!("{expression} => {}", slug(expression)))
-        .collect();
+    let shown: Vec<_> = [
+        "event.data.absent.name",
+        "event.data.tags",
+        "event.data.tags[9]",
+        "event.data.title + 1",
+        "int(event.data.title)",
+        "1 / 0",
+    ]
+    .into_iter()
+    .map(|expression| format!("{expression} => {}", slug(expression)))
+    .collect();
     insta::assert_snapshot!(shown.join("\n"));
     assert!(!shown.join("\n").contains("Broken heater"));
 }
 
 #[test]
 fn a_condition_chooses() {
-    for (when, meant) in [("event.data.priority == 'high'", "yes"), ("event.data.priority == 'low'", "no"), ("event.data.absent", "refused"), ("1", "refused")] {
+    for (when, meant) in [
+        ("event.data.priority == 'high'", "yes"),
+        ("event.data.priority == 'low'", "no"),
+        ("event.data.absent", "refused"),
+        ("1", "refused"),
+    ] {
         let mapping = mapping("event.data.customer.mobile", Some("true"), Some("event.data.customer.lcid"), &[]);
         let made = CompiledMapping::compile(Some(when), Some(&mapping)).unwrap().contacts(&case(), &RULES);
         let shown = match &made {
@@ -139,7 +159,8 @@ fn without_a_mapping_the_event_carries_its_contacts() {
     ] {
         let made = CompiledMapping::compile(None, None).unwrap().contacts(&event(data.clone()), &RULES);
         let Made::Contacts(made) = made else { panic!("no condition") };
-        let shown: Vec<_> = made.iter().map(|made| made.as_ref().map_or_else(|refused| refused.field.as_str(), |_| "ok")).collect();
+        let shown: Vec<_> =
+            made.iter().map(|made| made.as_ref().map_or_else(|refused| refused.field.as_str(), |_| "ok")).collect();
         assert_eq!(shown.join(", "), expected, "{data}");
     }
 }
@@ -150,8 +171,18 @@ fn mistakes_are_found_when_compiled() {
     let deep = format!("{}1{}", "(".repeat(100), ")".repeat(100));
     let walks = ["event.data.tags.exists(x, x == 'a')"; 5].join(" || ");
     let expressions = [
-        "", "event.data.", "events.data.title", "event.titel", "event.dta", "event.data.x == nobody", "event.data.title.startswith('a')",
-        "lower(event.data.title)", "event.data.a.all(x, event.data.b.all(y, x == y))", &long, &deep, &walks,
+        "",
+        "event.data.",
+        "events.data.title",
+        "event.titel",
+        "event.dta",
+        "event.data.x == nobody",
+        "event.data.title.startswith('a')",
+        "lower(event.data.title)",
+        "event.data.a.all(x, event.data.b.all(y, x == y))",
+        &long,
+        &deep,
+        &walks,
         "event.data.a &&\n event.datum",
     ];
     let shown = expressions.map(|text| {
@@ -170,22 +201,45 @@ fn mistakes_are_found_when_compiled() {
 fn nothing_is_evaluated_over_an_event_without_bounds() {
     let compiled = CompiledMapping::compile(Some("true"), None).unwrap();
     let list: Vec<u32> = (0..=1000).collect();
-    let Made::Contacts(made) = compiled.contacts(&event(serde_json::json!({ "list": list })), &RULES) else { panic!("refused") };
+    let Made::Contacts(made) = compiled.contacts(&event(serde_json::json!({ "list": list })), &RULES) else {
+        panic!("refused")
+    };
     assert_eq!(made[0].as_ref().unwrap_err().code, "event_too_large");
 }
 
 /// On a small stack, as a thread of the runtime has: no shape of text may overflow it.
 #[test]
 fn no_shape_of_expression_is_too_deep_for_the_stack() {
-    let parts = ["(", "[", "{", "!", "-", "a.", "a[", "a?", "1+", "a&&", "a||", "f(", "1?1:", "1==", "[1,", "-!", "{1:", "'", "x.all(x,", "a.f("];
+    let parts = [
+        "(", "[", "{", "!", "-", "a.", "a[", "a?", "1+", "a&&", "a||", "f(", "1?1:", "1==", "[1,", "-!", "{1:", "'",
+        "x.all(x,", "a.f(",
+    ];
     let chains = parts.into_iter().flat_map(|part| {
         let most = 250 / part.chars().filter(|c| !c.is_alphanumeric() && *c != ',').count().max(1);
-        [4000 / part.len(), most, most / 2, 60].map(|times| [part.repeat(times), format!("{}1", part.repeat(times))]).into_iter().flatten()
+        [4000 / part.len(), most, 49, 48, 47, 46, 40, 39, 20]
+            .map(|times| [part.repeat(times), format!("{}1", part.repeat(times))])
+            .into_iter()
+            .flatten()
     });
-    let whole = [("(", ")"), ("[", "]"), ("string(", ")"), ("!", ""), ("-", "")].into_iter().flat_map(|(open, close)| {
-        [30, 60, 90, 120, 240].map(|times| format!("{}true{}", open.repeat(times), close.repeat(times)))
+    let whole = [
+        ("(", ")"),
+        ("[", "]"),
+        ("string(", ")"),
+        ("!", ""),
+        ("-", ""),
+        ("1 + ", ""),
+        ("true && ", ""),
+        ("event.data.tags.exists(t, ", ")"),
+        ("[1, ", "].size()"),
+    ]
+    .into_iter()
+    .flat_map(|(open, close)| {
+        [1, 4, 13, 20, 39, 40, 45, 46, 47, 48, 120, 240]
+            .map(|times| format!("{}true{}", open.repeat(times), close.repeat(times)))
     });
-    let paths = [".data", "[0]", ".f()", "['a'].size()"].map(|part| format!("event{}", part.repeat(240 / part.matches(['.', '[', '(']).count())));
+    let paths = [".data", "[0]", ".size()", "['a'].size()"]
+        .into_iter()
+        .flat_map(|part| [10, 39, 46, 240].map(|times| format!("event{}", part.repeat(times))));
     let shapes: Vec<String> = chains.chain(whole).chain(paths).collect();
     let work = move || {
         for text in shapes {
