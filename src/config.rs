@@ -101,10 +101,7 @@ impl Default for Config {
                 answer_timeout: Duration::from_secs(30),
                 poll: Duration::from_millis(200),
             },
-            intake: IntakeConfig {
-                coalesce: Duration::from_millis(250),
-                coalesce_contacts: 100,
-            },
+            intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
             api: ApiConfig { max_body_bytes: 1 << 20 },
         }
     }

@@ -101,10 +101,9 @@ pub(super) fn check(name: &str, place: &PathOrBytes, needs: &ListNeeds) -> Resul
         problems.extend(checked.problems.iter().map(row));
     }
     if checked.duplicates > 0 {
-        problems.push(Problem::new(
-            &file,
-            format!("{} rows repeat the number of an earlier row; expected each number once", checked.duplicates),
-        ));
+        let rows = if checked.duplicates == 1 { "row repeats" } else { "rows repeat" };
+        let message = format!("{} {rows} the number of an earlier row; expected each number once", checked.duplicates);
+        problems.push(Problem::new(&file, message));
     }
     if !problems.is_empty() {
         return Err(problems);

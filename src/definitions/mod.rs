@@ -1,8 +1,9 @@
 //! An organization's definitions as files: read, validated as a whole, compared, applied.
 //!
 //! [`DefinitionSet`] is the whole of it, and exists only if everything in it is good; [`apply`] brings it into the store.
-//! `page` and `shapes` judge one file, `rules` one definition, `set` how they fit together.
+//! `page` and `shapes` judge one file, `rules` one definition, `reader` how they fit together.
 
+mod reader;
 mod set;
 
 mod apply;

@@ -63,35 +63,32 @@ impl Page {
         self.text.parse().ok()
     }
 
-    /// Reads the file as a whole, if every key of it is known and fits.
+    /// Reads the file as a whole, if every key that it needs is there and every known one fits.
     pub fn read<T: DeserializeOwned>(&self, known: &[&[Key]], problems: &mut Vec<Problem>) -> Option<T> {
-        let before = problems.len();
         let all: Vec<&Key> = known.iter().flat_map(|keys| keys.iter()).collect();
         let paths: Vec<&str> = all.iter().map(|key| key.path).collect();
-        match keys::unknown_keys(&self.text, &paths) {
-            Ok(unknown) => problems.extend(unknown.into_iter().map(|unknown| self.unknown(&unknown))),
+        let unknown = match keys::unknown_keys(&self.text, &paths) {
+            Ok(unknown) => unknown,
             Err(complaint) => {
                 problems.push(
                     Problem::new(&self.file, format!("this is not TOML: {}", complaint.message)).at(complaint.line),
                 );
                 return None;
             }
-        }
-        let table = Value::Table(self.table()?);
+        };
+        problems.extend(unknown.iter().map(|unknown| self.unknown(unknown)));
+        let mut table = Value::Table(self.table()?);
+        let before = problems.len();
         for key in all {
             self.judge(&table, key, problems);
         }
         if problems.len() > before {
             return None;
         }
-        match toml::from_str(&self.text) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let complaint = keys::complaint(&self.text, &error);
-                problems.push(Problem::new(&self.file, complaint.message).at(complaint.line));
-                None
-            }
-        }
+        // A key that nobody reads does not keep the others from being judged together.
+        unknown.iter().for_each(|unknown| remove(&mut table, &unknown.path));
+        let read = T::deserialize(table);
+        read.map_err(|error| problems.push(Problem::new(&self.file, error.message().trim().replace('\n', " ")))).ok()
     }
 
     fn unknown(&self, unknown: &keys::UnknownKey) -> Problem {
@@ -137,8 +134,8 @@ impl Page {
 
     fn fits(&self, path: &str, key: &Key, value: &Value, problems: &mut Vec<Problem>) {
         if let Err(message) = (key.reads)(value) {
-            let hint =
-                if message.contains("expected") { String::new() } else { format!("; expected {}", key.expected) };
+            let said = message.contains("expected") || message.contains("is written as");
+            let hint = if said { String::new() } else { format!("; expected {}", key.expected) };
             problems.push(self.problem(path, format!("{message}{hint}")));
         }
     }
@@ -161,5 +158,17 @@ impl Page {
             }
         }
         line
+    }
+}
+
+/// Takes a key out of a table.
+fn remove(table: &mut Value, path: &str) {
+    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
+    let mut place = Some(table);
+    for part in parents.into_iter().flat_map(|parents| parents.split('.')) {
+        place = place.and_then(|table| table.get_mut(part));
+    }
+    if let Some(Value::Table(table)) = place {
+        table.remove(last);
     }
 }

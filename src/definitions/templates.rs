@@ -80,7 +80,7 @@ impl<'a> Library<'a> {
         let folder = self.known.get(name)?.clone();
         if !self.read.contains_key(name) {
             let read = match folder {
-                Some(folder) => self.from_folder(&format!("{folder}/{name}"), problems),
+                Some(folder) => self.read_folder(&format!("{folder}/{name}"), problems),
                 None => starter().ok().and_then(|mut all| all.remove(name)),
             };
             let place = self.known.get(name).cloned().flatten().unwrap_or_else(|| FOLDER.to_owned());
@@ -115,7 +115,7 @@ impl<'a> Library<'a> {
         Some(names)
     }
 
-    fn from_folder(&self, folder: &str, problems: &mut Vec<Problem>) -> Option<TemplateSource> {
+    fn read_folder(&self, folder: &str, problems: &mut Vec<Problem>) -> Option<TemplateSource> {
         let before = problems.len();
         let mut manifest = None;
         let mut texts = Vec::new();

@@ -74,6 +74,23 @@ impl CompiledMapping {
     /// # Errors
     /// Everything that is wrong with any of the expressions.
     pub fn compile(when: Option<&str>, mapping: Option<&Mapping>) -> Result<Self, Vec<MappingProblem>> {
+        if when.is_none() && mapping.is_none() {
+            return Ok(Self { env: Arc::new(Env::stdlib()), when: None, contact: None });
+        }
+        // The crate's parser takes some 200 KiB of stack for each level of brackets: it gets a stack of its own.
+        let compiled = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(expression::PARSER_STACK);
+            let spawned = thread.spawn_scoped(scope, || Self::compile_here(when, mapping));
+            spawned.ok().and_then(|thread| thread.join().ok())
+        });
+        compiled.unwrap_or_else(|| {
+            let message = "the parser of CEL has failed; expected a simpler expression".to_owned();
+            let expression = when.unwrap_or_default().to_owned();
+            Err(vec![MappingProblem { key: "when".to_owned(), expression, position: None, message }])
+        })
+    }
+
+    fn compile_here(when: Option<&str>, mapping: Option<&Mapping>) -> Result<Self, Vec<MappingProblem>> {
         let mut compiler = Compiler { env: Env::stdlib(), problems: Vec::new() };
         let when = when.map(|text| compiler.compile("when", text));
         let contact = mapping.map(|mapping| compiler.contact(mapping));
@@ -207,10 +224,11 @@ impl Evaluation<'_> {
     }
 
     fn truth(&self, key: &str, program: &Program) -> Result<bool, Refused> {
-        match self.value(key, program)? {
-            Cel::Bool(truth) => Ok(truth),
-            other => Err(refused("mapping_failed", key, format!("expected true or false, found {}", other.type_of()))),
-        }
+        let value = self.value(key, program)?;
+        let Cel::Bool(truth) = value else {
+            return Err(refused("mapping_failed", key, format!("expected true or false, found {}", value.type_of())));
+        };
+        Ok(truth)
     }
 
     fn locale(&self, key: &str, program: &Program) -> Result<Option<Locale>, Refused> {
@@ -269,15 +287,23 @@ fn text(key: &str, value: &Cel) -> Result<Option<String>, Refused> {
 
 /// What failed, without the values: they are people's.
 fn said(problem: &ExecutionError) -> String {
-    match problem {
-        ExecutionError::NoSuchKey(name) => format!("the event has no \"{name}\" there; use has() if it may be missing"),
-        ExecutionError::NoSuchOverload(overload) => overload.to_string(),
-        ExecutionError::UndeclaredReference(name) => format!("there is no \"{name}\""),
-        ExecutionError::IndexOutOfBounds(_) => "a list of the event has no element of that number".to_owned(),
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
-        ExecutionError::Overflow(..) => "a number became too large".to_owned(),
-        ExecutionError::FunctionError { function, .. } => format!("{function}() cannot be applied to that value"),
-        _ => "cannot be evaluated over this event: a value is not of the kind that the expression needs".to_owned(),
+    use ExecutionError as E;
+    if let E::NoSuchKey(name) = problem {
+        format!("the event has no \"{name}\" there; use has() if it may be missing")
+    } else if let E::NoSuchOverload(overload) = problem {
+        overload.to_string()
+    } else if let E::UndeclaredReference(name) = problem {
+        format!("there is no \"{name}\"")
+    } else if let E::FunctionError { function, .. } = problem {
+        format!("{function}() cannot be applied to that value")
+    } else if matches!(problem, E::IndexOutOfBounds(_)) {
+        "a list of the event has no element of that number".to_owned()
+    } else if matches!(problem, E::DivisionByZero(_) | E::RemainderByZero(_)) {
+        "division by zero".to_owned()
+    } else if matches!(problem, E::Overflow(..)) {
+        "a number became too large".to_owned()
+    } else {
+        "cannot be evaluated over this event: a value is not of the kind that the expression needs".to_owned()
     }
 }
 

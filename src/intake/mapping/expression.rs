@@ -1,4 +1,4 @@
-//! One CEL expression, compiled, and held to what can be evaluated without end in sight of nobody.
+//! One CEL expression, compiled, and and held to what can be evaluated in bounded time and on a bounded stack.
 //!
 //! The language has no loops of its own: `all`, `exists`, `map` and `filter` walk over a list once. The crate bounds the
 //! depth of what it parses but not the work of an evaluation, so that is bounded here: an expression is no longer than
@@ -24,10 +24,21 @@ pub const MOST_WALKS: usize = 4;
 /// The longest list or object within an event that expressions are evaluated over.
 pub const MOST_ELEMENTS: usize = 1000;
 
-/// How many signs one expression may have. A chain of operators, fields or indexes is as deep as it is long once it is
-/// parsed, and the crate walks it by recursion: this is what a thread's stack bears, with room to spare.
+/// The stack that an expression is parsed on. An unoptimized build takes 200 KiB of it for each bracket.
+pub(super) const PARSER_STACK: usize = 32 << 20;
+
+/// How many brackets and question marks one expression may open. Each may be a level of nesting, and the crate parses
+/// levels by recursion: this is what [`PARSER_STACK`] bears, with room to spare. Those in texts count as well, so that no
+/// text can hide any.
+const MOST_OPENED: usize = 40;
+const OPENING: &str = "([{?";
+
+/// How many signs of any kind: a chain of operators, fields or indexes is as deep as it is long once it is parsed.
 const MOST_SIGNS: usize = 250;
 const SIGNS: &str = ".+-*/%<>=!&|[({?:";
+
+/// How deep an expression may be once it is parsed: it is evaluated by recursion, on whatever thread asks.
+const DEEPEST: usize = 48;
 
 /// What an expression may name.
 const FIELDS: [&str; 4] = ["data", "id", "time", "type"];
@@ -83,11 +94,13 @@ pub(super) fn compile(env: &Env, text: &str) -> Result<Program, Vec<Fault>> {
     if text.len() > LONGEST {
         return Err(plain(format!("the expression has {} bytes; expected at most {LONGEST}", text.len())));
     }
-    let signs = text.chars().filter(|letter| SIGNS.contains(*letter)).count();
-    if signs > MOST_SIGNS {
-        return Err(plain(format!(
-            "the expression has {signs} operators, dots and brackets; expected at most {MOST_SIGNS}"
-        )));
+    for (signs, most, what) in
+        [(OPENING, MOST_OPENED, "brackets and question marks"), (SIGNS, MOST_SIGNS, "operators, dots and brackets")]
+    {
+        let found = text.chars().filter(|letter| signs.contains(*letter)).count();
+        if found > most {
+            return Err(plain(format!("the expression has {found} {what}; expected at most {most}")));
+        }
     }
     let program = env.compile(text).map_err(|errors| parse_faults(&errors))?;
     let mut check = Check { text, program: &program, walks: 0, names: BTreeSet::new(), faults: Vec::new() };
@@ -117,10 +130,17 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn all(&mut self) {
-        let mut rest = vec![(self.program.expression(), 0)];
-        while let Some((node, within)) = rest.pop() {
+        let mut rest = vec![(self.program.expression(), 0, 0)];
+        while let Some((node, depth, within)) = rest.pop() {
+            if depth == DEEPEST {
+                self.fault(
+                    node,
+                    format!("is nested too deeply, or too long a chain; expected at most {DEEPEST} levels"),
+                );
+                return;
+            }
             self.node(node, within);
-            rest.extend(parts(&node.expr).into_iter().map(|(part, inner)| (part, within + inner)));
+            rest.extend(parts(&node.expr).into_iter().map(|(part, inner)| (part, depth + 1, within + inner)));
         }
         if self.walks > MOST_WALKS {
             let message = format!("walks over lists {} times; expected at most {MOST_WALKS}", self.walks);

@@ -216,17 +216,30 @@ fn no_shape_of_expression_is_too_deep_for_the_stack() {
     ];
     let chains = parts.into_iter().flat_map(|part| {
         let most = 250 / part.chars().filter(|c| !c.is_alphanumeric() && *c != ',').count().max(1);
-        [4000 / part.len(), most, most / 2, 60]
+        [4000 / part.len(), most, 49, 48, 47, 46, 40, 39, 20]
             .map(|times| [part.repeat(times), format!("{}1", part.repeat(times))])
             .into_iter()
             .flatten()
     });
-    let whole =
-        [("(", ")"), ("[", "]"), ("string(", ")"), ("!", ""), ("-", "")].into_iter().flat_map(|(open, close)| {
-            [30, 60, 90, 120, 240].map(|times| format!("{}true{}", open.repeat(times), close.repeat(times)))
-        });
-    let paths = [".data", "[0]", ".f()", "['a'].size()"]
-        .map(|part| format!("event{}", part.repeat(240 / part.matches(['.', '[', '(']).count())));
+    let whole = [
+        ("(", ")"),
+        ("[", "]"),
+        ("string(", ")"),
+        ("!", ""),
+        ("-", ""),
+        ("1 + ", ""),
+        ("true && ", ""),
+        ("event.data.tags.exists(t, ", ")"),
+        ("[1, ", "].size()"),
+    ]
+    .into_iter()
+    .flat_map(|(open, close)| {
+        [1, 4, 13, 20, 39, 40, 45, 46, 47, 48, 120, 240]
+            .map(|times| format!("{}true{}", open.repeat(times), close.repeat(times)))
+    });
+    let paths = [".data", "[0]", ".size()", "['a'].size()"]
+        .into_iter()
+        .flat_map(|part| [10, 39, 46, 240].map(|times| format!("event{}", part.repeat(times))));
     let shapes: Vec<String> = chains.chain(whole).chain(paths).collect();
     let work = move || {
         for text in shapes {
