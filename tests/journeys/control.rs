@@ -81,7 +81,7 @@ impl Stage {
 
 pub async fn a_refused_account_holds_its_messages_until_it_is_in_order(database: Database) {
     let mut setup = Setup::new(database);
-    setup.token = "another token".to_owned();
+    setup.token = "ffffffffffffffffffffffffffffffff".to_owned();
     let Some(mut stage) = Stage::set(setup).await else { return };
     let run = stage.held().await;
     stage.restart(Settings::DEFAULT_AUTH_TOKEN).await;
@@ -101,7 +101,7 @@ pub async fn a_refused_account_holds_its_messages_until_it_is_in_order(database:
 
 pub async fn resuming_says_that_the_account_is_in_order(database: Database) {
     let mut setup = Setup::new(database);
-    setup.token = "another token".to_owned();
+    setup.token = "ffffffffffffffffffffffffffffffff".to_owned();
     let Some(mut stage) = Stage::set(setup).await else { return };
     let run = stage.held().await;
     stage.restart(Settings::DEFAULT_AUTH_TOKEN).await;
