@@ -27,7 +27,8 @@ impl Stage {
         let at = self.app.clock.now().seconds() - seconds_ago;
         let signature = webhook::sign(&Secret::new(secret), id, at, body.as_bytes()).unwrap();
         let url = format!("{}/hooks/{}", self.base_url, self.applied.hook_tokens["crm"]);
-        let headers = [("webhook-id", id.to_owned()), ("webhook-timestamp", at.to_string()), ("webhook-signature", signature)];
+        let headers =
+            [("webhook-id", id.to_owned()), ("webhook-timestamp", at.to_string()), ("webhook-signature", signature)];
         self.post(&url, &headers, body.to_owned()).await
     }
 

@@ -67,7 +67,11 @@ pub async fn reports_that_come_twice_late_or_never(database: Database) {
     assert_eq!(buckets(&stage.over(run).await), [("delivered", 100)].into());
     stage.assert_adds_up(run, 100).await;
     let receipts = stage.sandbox().summary().receipts;
-    assert_eq!((receipts.sent, receipts.duplicated, receipts.failed), (400, 200, 0), "two reports a message, each twice");
+    assert_eq!(
+        (receipts.sent, receipts.duplicated, receipts.failed),
+        (400, 200, 0),
+        "two reports a message, each twice"
+    );
 
     stage.sandbox().set_faults(Faults { lose_receipt: 1.0, ..Faults::default() }).unwrap();
     let run = stage.send("shipping-delay", &numbers(1_000)).await;

@@ -54,10 +54,7 @@ pub async fn stop_is_heeded_until_start(database: Database) {
         .map(|reply| (reply.from.to_string(), reply.text.as_str(), reply.keyword.as_str(), reply.channel.as_str()))
         .collect();
     told.sort();
-    let expected = [
-        (phone(STOPS), "STOP", "stop", "support-sms"),
-        (phone(THANKS), "Thank you", "", "support-sms"),
-    ];
+    let expected = [(phone(STOPS), "STOP", "stop", "support-sms"), (phone(THANKS), "Thank you", "", "support-sms")];
     assert_eq!(told, expected);
     for reply in &replies {
         let message = stage.app.store.message(&stage.org, reply.answers.parse().unwrap()).await.unwrap().unwrap();

@@ -102,7 +102,9 @@ pub async fn tries_are_bounded(database: Database) {
         assert_eq!((state.status, state.why.as_ref().unwrap().reason.code()), expected, "{state:?}");
         if tries < 8 {
             let given_back = format!("SELECT COUNT(*) FROM requests WHERE run_id = '{run}' AND begun = 0");
-            stage.until("the request is given back", async || (stage.number(&given_back).await == 1).then_some(())).await;
+            stage
+                .until("the request is given back", async || (stage.number(&given_back).await == 1).then_some(()))
+                .await;
             // Longer than the longest wait.
             stage.hand.advance(Duration::from_secs(3_600));
         }

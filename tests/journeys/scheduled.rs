@@ -48,7 +48,10 @@ impl Stage {
         }
         assert_eq!(languages.keys().map(String::as_str).collect::<Vec<_>>(), ["de", "el", "en", "fr", "id", "ja"]);
         let german = self.texts_to("+4915551639551");
-        assert!(german.len() == 1 && german[0].contains("Jörg") && german[0].contains("Rechnung verspätet"), "{german:?}");
+        assert!(
+            german.len() == 1 && german[0].contains("Jörg") && german[0].contains("Rechnung verspätet"),
+            "{german:?}"
+        );
     }
 }
 

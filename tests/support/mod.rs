@@ -169,7 +169,9 @@ impl Stage {
             }
         };
         let found = tokio::time::timeout(DEADLINE, looking).await;
-        found.unwrap_or_else(|_| panic!("after {DEADLINE:?} still not: {what}; {:?}", self.sandbox.as_ref().map(Sandbox::summary)))
+        found.unwrap_or_else(|_| {
+            panic!("after {DEADLINE:?} still not: {what}; {:?}", self.sandbox.as_ref().map(Sandbox::summary))
+        })
     }
 
     /// What is to be sent through a configuration.
@@ -239,7 +241,8 @@ impl Stage {
 
 /// How many messages stand in a bucket, for one reason's code or for any.
 pub fn bucket(sums: &Sums, status: Status, code: Option<&str>) -> i64 {
-    let tallies = sums.tallies.iter().filter(|tally| tally.status == status && code.is_none_or(|code| tally.code == code));
+    let tallies =
+        sums.tallies.iter().filter(|tally| tally.status == status && code.is_none_or(|code| tally.code == code));
     tallies.map(|tally| tally.messages).sum()
 }
 
