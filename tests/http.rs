@@ -68,29 +68,24 @@ fn redacted(mut value: Value) -> Value {
 }
 
 fn redact(value: &mut Value) {
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(redact),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let changing = name.ends_with("_at")
-                    || ["id", "run", "configuration_id", "provider_id", "seconds", "messages_per_second"]
-                        .contains(&name.as_str());
-                match value {
-                    Value::String(text) if changing => *value = format!("[{}]", text.split('_').next().unwrap()).into(),
-                    Value::Number(_) if changing => *value = "[number]".into(),
-                    other => redact(other),
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-    if let Value::Object(fields) = value {
-        for (_, value) in fields.iter_mut() {
-            let text = value.as_str().unwrap_or_default();
-            if text.starts_with("[20") {
-                *value = "[time]".into();
-            } else if text.starts_with("[SM") {
-                *value = "[sid]".into();
+    const CHANGING: [&str; 6] = ["id", "run", "configuration_id", "provider_id", "seconds", "messages_per_second"];
+    if let Value::Array(values) = value {
+        values.iter_mut().for_each(redact);
+    } else if let Value::Object(fields) = value {
+        for (name, value) in fields {
+            if !name.ends_with("_at") && !CHANGING.contains(&name.as_str()) || value.is_null() {
+                redact(value);
+            } else if value.is_number() {
+                *value = "[number]".into();
+            } else if let Some(text) = value.as_str() {
+                let word = match text.split_once('_') {
+                    Some((prefix, _)) => prefix,
+                    None if text.starts_with("20") => "time",
+                    None => &text[..2],
+                };
+                *value = format!("[{word}]").into();
+            } else {
+                redact(value);
             }
         }
     }
