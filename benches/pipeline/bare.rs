@@ -96,7 +96,12 @@ fn client(concurrency: usize) -> anyhow::Result<Client> {
     builder.build().context("the bare client cannot be made")
 }
 
-async fn call(client: Client, requests: Arc<[HttpRequest]>, first: usize, answered: Arc<AtomicU64>) -> anyhow::Result<()> {
+async fn call(
+    client: Client,
+    requests: Arc<[HttpRequest]>,
+    first: usize,
+    answered: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
     for request in requests.iter().cycle().skip(first * requests.len() / 64) {
         let mut post = client.post(&request.url).body(request.body.clone());
         for (name, value) in &request.headers {

@@ -1,11 +1,6 @@
 //! Fresh databases, and how durable they are.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    path::Path,
-    str::FromStr as _,
-};
+use std::{fs::File, io::Write as _, path::Path, str::FromStr as _};
 
 use anyhow::Context as _;
 use herald::clock::Stopwatch;

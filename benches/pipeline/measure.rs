@@ -65,7 +65,9 @@ fn under_private_postgres(bench: &Bench) -> anyhow::Result<ExitCode> {
     match status.context("bash cannot be started").map(|status| status.code()) {
         Ok(Some(0)) => Ok(ExitCode::SUCCESS),
         // The script's own status when there is no server; what it tried stands on standard error.
-        Ok(Some(1)) => skip("no Postgres server: neither --postgres, HERALD_TEST_POSTGRES_URL, nor one that tests/support/postgres.sh could start"),
+        Ok(Some(1)) => skip(
+            "no Postgres server: neither --postgres, HERALD_TEST_POSTGRES_URL, nor one that tests/support/postgres.sh could start",
+        ),
         Ok(_) => Ok(ExitCode::from(FAILED)),
         Err(problem) => skip(&format!("{problem:#}")),
     }
@@ -113,7 +115,11 @@ fn measure(bench: &Bench, store: &str, url: &str, folder: &Path, extra: Value) -
 /// A figure of a run that lost or doubled something is worth nothing.
 fn verify(messages: u64, taken: u64, done: &run::Done) -> anyhow::Result<()> {
     if u64::try_from(done.sent) != Ok(messages) || taken != messages || !done.disagreements.is_empty() {
-        bail!("of {messages} messages the sink took {taken} and the store says {:?}; {:?}", done.buckets, done.disagreements);
+        bail!(
+            "of {messages} messages the sink took {taken} and the store says {:?}; {:?}",
+            done.buckets,
+            done.disagreements
+        );
     }
     Ok(())
 }

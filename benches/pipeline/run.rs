@@ -93,7 +93,15 @@ async fn drive(run: &Run) -> anyhow::Result<Done> {
         ..Config::default().worker
     };
     let metrics = Arc::new(Metrics::new());
-    let parts = Parts { store: store.clone(), books, clock: clock.clone(), metrics: metrics.clone(), worker, public_url: None, only: None };
+    let parts = Parts {
+        store: store.clone(),
+        books,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        worker,
+        public_url: None,
+        only: None,
+    };
     let mut engine = Engine::start(parts)?;
     let file = Upload {
         configuration: book.configuration("bench")?.clone(),
@@ -125,7 +133,16 @@ async fn drive(run: &Run) -> anyhow::Result<Done> {
     let disagreements = sums.disagreements(&store.recount(&org, id).await?);
     store.close().await;
     let buckets = sums.buckets().into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
-    Ok(Done { sent: sums.of(Status::Sent), buckets, disagreements, import_seconds, send_seconds, cpu_seconds, peak_rss_mb, durability })
+    Ok(Done {
+        sent: sums.of(Status::Sent),
+        buckets,
+        disagreements,
+        import_seconds,
+        send_seconds,
+        cpu_seconds,
+        peak_rss_mb,
+        durability,
+    })
 }
 
 async fn completion(store: &Store, clock: &Clock, org: &OrgId, id: RunId) -> anyhow::Result<()> {
@@ -173,7 +190,8 @@ async fn define(store: &Store, clock: &Clock, org: &OrgId, sink: &str) -> anyhow
         audience: None,
     };
     let library = starter().map_err(|problems| anyhow::anyhow!("the starter library: {problems:?}"))?;
-    let new = |kind, id: &str, name: &str, body| NewDefinition { kind, fresh_id: id.to_owned(), name: name.to_owned(), body };
+    let new =
+        |kind, id: &str, name: &str, body| NewDefinition { kind, fresh_id: id.to_owned(), name: name.to_owned(), body };
     let id = |prefix| format!("{prefix}_{:026}", 1);
     let definitions = [
         new(Kind::Account, &id("acc"), "twilio", serde_json::to_string(&account)?),
