@@ -68,11 +68,9 @@ pub async fn what_is_added_while_a_run_is_stopped_goes_with_it(bench: Bench) {
             added += 1;
             let (bench, org, new, messages) = (bench.clone(), org.clone(), new.clone(), new_messages(added, 1));
             racing.push(tokio::spawn(async move {
+                let results = [(id, "1 message".to_owned())];
                 let batches = [Batch { run: new, due: at(0), messages, rejected: vec![] }];
-                crate::bench::patiently(|| {
-                    bench.store.finish_events(&org, &[(id.clone(), "1 message".into())], &batches, at(0))
-                })
-                .await;
+                crate::bench::patiently(|| bench.store.finish_events(&org, &results, &batches, at(0))).await;
             }));
         }
         for stop in [round % 2 == 0, round % 2 == 1] {

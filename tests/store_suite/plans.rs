@@ -3,7 +3,7 @@
 use herald::{domain::fairness::Priority, store::Dialect};
 
 use crate::{
-    bench::{Bench, all_sent, at},
+    bench::{Bench, at},
     source::{Statement, statements},
 };
 

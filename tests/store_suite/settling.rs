@@ -272,7 +272,8 @@ pub async fn racing_answers_and_receipts_keep_the_sums(bench: Bench) {
                 for (_, state) in word.states.iter_mut().step_by(7) {
                     *state = MessageState { token: request.token, ..crate::bench::state(Status::Failed, at(round)) };
                 }
-                patiently(|| bench.store.settle(&[(&request, &word)], at(round))).await;
+                let words = [(&request, &word)];
+                patiently(|| bench.store.settle(&words, at(round))).await;
             }));
         }
         for (n, status) in RECEIPTS.into_iter().enumerate() {
