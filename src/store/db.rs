@@ -28,7 +28,9 @@ impl Dialect {
 
     /// The engine's own text of a statement.
     ///
-    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`.
+    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`. SQLite knows nothing of how
+    ///   many rows or of what type they are, and then goes through the other table instead of through these: so an UPDATE sets
+    ///   them aside first (`WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))`), and a list of keys casts each of its columns.
     /// - `SKIP LOCKED ROWS` and `LOCKED ROWS` end a SELECT that claims or locks; SQLite has one writer and needs neither.
     pub fn text(self, sql: &str) -> String {
         match self {

@@ -147,7 +147,8 @@ impl Store {
             by_org.entry(&request.org).or_default().push(serde_json::json!([request.id.run, request.id.number, request.token]));
         }
         for (org, rows) in by_org {
-            let sql = "UPDATE requests SET due_at = $3 FROM ROWS($1)
+            let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+                       UPDATE requests SET due_at = $3 FROM r
                        WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)
                        AND token = CAST(r.value ->> 2 AS BIGINT) AND state IN ('ready', 'paused')";
             tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()]).await?;

@@ -56,10 +56,11 @@ pub enum Fence {
 const TOKENS: &str = "SELECT run_id, number, token,
     (SELECT status FROM runs WHERE runs.org_id = $2 AND runs.run_id = requests.run_id)
   FROM requests WHERE org_id = $2 AND state <> 'done'
-  AND (run_id, number) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))
+  AND (run_id, number) IN (SELECT CAST(r.value ->> 0 AS TEXT), CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))
   ORDER BY run_id, number LOCKED ROWS";
 
-const INTENTS: &str = "UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM ROWS($1)
+const INTENTS: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM r
   WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
 
 impl Store {
@@ -129,14 +130,15 @@ const INSERT_STATES: &str = "INSERT INTO message_states
     r.value ->> 7, CAST(r.value ->> 8 AS BIGINT), CAST(r.value ->> 9 AS BIGINT), CAST(r.value ->> 10 AS BIGINT), CAST(r.value ->> 11 AS BIGINT)
   FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
 
-const UPDATE_STATES: &str = "UPDATE message_states SET status = r.value ->> 2, code = r.value ->> 3, provider_code = r.value ->> 4,
+const UPDATE_STATES: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE message_states SET status = r.value ->> 2, code = r.value ->> 3, provider_code = r.value ->> 4,
     detail = r.value ->> 5, provider_id = r.value ->> 6, locale = r.value ->> 7, segments = CAST(r.value ->> 8 AS BIGINT),
     token = CAST(r.value ->> 9 AS BIGINT), sent_at = CAST(r.value ->> 10 AS BIGINT), changed_at = CAST(r.value ->> 11 AS BIGINT)
-  FROM ROWS($1) WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
+  FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
 
 const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at
   FROM message_states WHERE org_id = $2
-  AND (run_id, seq) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1)) ORDER BY run_id, seq LOCKED ROWS";
+  AND (run_id, seq) IN (SELECT CAST(r.value ->> 0 AS TEXT), CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1)) ORDER BY run_id, seq LOCKED ROWS";
 
 fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
     let (code, provider_code, detail) = state.why.as_ref().map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
@@ -289,9 +291,10 @@ async fn finish_requests(tx: &mut Tx<'_>, org: &OrgId, finishes: &[(&Claimed, Fi
             wake.entry(request.priority).and_modify(|at| *at = due.min(*at)).or_insert(due);
         }
     }
-    let sql = "UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
+    let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+               UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
                  state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
-               FROM ROWS($1) WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
+               FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
     tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
     for (priority, at) in wake {
         lanes::wake(tx, org, LaneKind::Requests(priority), at).await?;
@@ -318,7 +321,7 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
 pub(super) async fn apply_receipts(tx: &mut Tx<'_>, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
     let keys: Vec<Value> = receipts.iter().map(|(id, _)| json!([id.run, id.seq])).collect();
     let sql = "SELECT run_id, seq FROM messages WHERE org_id = $2
-               AND (run_id, seq) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))";
+               AND (run_id, seq) IN (SELECT CAST(r.value ->> 0 AS TEXT), CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))";
     let rows = tx.rows(sql, args![Value::from(keys).to_string(), org.as_str()]).await?;
     let ours: BTreeSet<MessageId> = rows.iter().map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).collect::<Result<_, StoreError>>()?;
     // Several reports of one message are one: the batch may hold `sent` and `delivered` side by side.

@@ -10,14 +10,21 @@ use crate::{
 /// Statements that may read a table from end to end: small ones, and those about all organizations.
 const MAY_SCAN: &[&str] = &["herald_schema", "FROM organizations ORDER BY"];
 
-/// Statements that must go straight to their rows on SQLite, by the whole key: where they are, and what the plan says.
-const BY_THE_WHOLE_KEY: &[(&str, &str)] = &[
-    ("settle.rs TOKENS", "(org_id=? AND run_id=? AND number=?)"),
-    ("settle.rs INTENTS", "(org_id=? AND run_id=? AND number=?)"),
-    ("settle.rs READ_STATES", "(org_id=? AND run_id=? AND seq=?)"),
-    ("settle.rs UPDATE_STATES", "(org_id=? AND run_id=? AND seq=?)"),
-    ("requests.rs CLAIM", "requests_due (org_id=? AND priority=? AND due_at<?)"),
-];
+/// Statements about given rows must go straight to each of them on SQLite, by the whole key; a claim, by its index.
+fn by_the_whole_key(sql: &str) -> Option<&'static str> {
+    let keys = [
+        ("AND number = CAST(r.value", "(org_id=? AND run_id=? AND number=?)"),
+        ("(run_id, number) IN", "(org_id=? AND run_id=? AND number=?)"),
+        ("AND seq = CAST(r.value", "(org_id=? AND run_id=? AND seq=?)"),
+        ("(run_id, seq) IN", "(org_id=? AND run_id=? AND seq=?)"),
+        ("event_id = r.value", "(org_id=? AND event_id=?)"),
+        ("callback_id IN", "(org_id=? AND callback_id=?)"),
+        ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
+        ("m.seq >= $3", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
+        ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+    ];
+    keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
+}
 
 pub async fn no_statement_scans_a_table(bench: Bench) {
     let org = bench.acme().await;
@@ -27,7 +34,9 @@ pub async fn no_statement_scans_a_table(bench: Bench) {
     for request in bench.claim(&org, Priority::Bulk, 30, at(0)).await {
         bench.send(&request, at(0)).await;
     }
-    bench.ask("ANALYZE").await;
+    if bench.store.dialect() == Dialect::Postgres {
+        bench.ask("ANALYZE").await; // as its server does by itself; nobody does on SQLite
+    }
     for statement in statements()
         .iter()
         .filter(|s| !MAY_SCAN.iter().any(|part| s.sql.contains(part)) && !s.sql.contains("pg_advisory"))
@@ -38,7 +47,7 @@ pub async fn no_statement_scans_a_table(bench: Bench) {
             assert!(!scans(line, bench.store.dialect()), "{place}: {sql}\n{}", plan.join("\n"));
         }
         if bench.store.dialect() == Dialect::Sqlite
-            && let Some((_, wanted)) = BY_THE_WHOLE_KEY.iter().find(|(of, _)| of == place)
+            && let Some(wanted) = by_the_whole_key(sql)
         {
             assert!(plan.iter().any(|line| line.contains(wanted)), "{place}\n{}", plan.join("\n"));
         }
