@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::{contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span};
+use super::{
+    contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, phone::Country,
+    quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+};
 
 /// The tenant (`organization.toml`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

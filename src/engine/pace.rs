@@ -68,11 +68,14 @@ impl Pace {
     }
 }
 
+/// By organization and channel name.
+type Channels = HashMap<(OrgId, String), Arc<Pace>>;
+
 /// Every channel's pace. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Paces {
     clock: Clock,
-    channels: Arc<Mutex<HashMap<(OrgId, String), Arc<Pace>>>>,
+    channels: Arc<Mutex<Channels>>,
 }
 
 impl Paces {
@@ -84,7 +87,9 @@ impl Paces {
     /// The pace of a channel; a changed rate begins anew.
     pub fn of(&self, org: &OrgId, channel: &str, rate: Rate) -> Arc<Pace> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        let pace = channels.entry((org.clone(), channel.to_owned())).or_insert_with(|| Arc::new(Pace::new(rate, self.clock.clone())));
+        let pace = channels
+            .entry((org.clone(), channel.to_owned()))
+            .or_insert_with(|| Arc::new(Pace::new(rate, self.clock.clone())));
         if pace.rate != rate {
             *pace = Arc::new(Pace::new(rate, self.clock.clone()));
         }

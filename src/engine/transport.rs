@@ -80,7 +80,11 @@ impl Transport {
 
 async fn read(mut response: reqwest::Response) -> Answer {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
     let mut body = BytesMut::new();
     loop {
         match response.chunk().await {
@@ -96,7 +100,8 @@ async fn read(mut response: reqwest::Response) -> Answer {
 /// The innermost cause, without the URL: it may carry an account's name.
 fn in_words(problem: &reqwest::Error) -> String {
     let mut cause = problem.source();
-    let mut text = if problem.is_timeout() { "no answer in time".to_owned() } else { "the connection failed".to_owned() };
+    let mut text =
+        if problem.is_timeout() { "no answer in time".to_owned() } else { "the connection failed".to_owned() };
     while let Some(inner) = cause {
         if inner.source().is_none() {
             text = format!("{text}: {inner}");

@@ -5,6 +5,7 @@
 pub mod begin;
 pub mod csv;
 pub mod duplicates;
+pub mod events;
 pub mod mapping;
 pub mod payload;
 pub mod schedule;

@@ -28,8 +28,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use db::{Pools, Row, Tx};
 pub use db::{Arg, Dialect};
+use db::{Pools, Row, Tx};
 
 /// What can go wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,9 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// The database was made by a newer herald.
-    #[error("the database is at version {found}, and this herald knows versions up to {known}: use a newer herald, or restore a backup")]
+    #[error(
+        "the database is at version {found}, and this herald knows versions up to {known}: use a newer herald, or restore a backup"
+    )]
     Newer {
         /// Its version.
         found: i64,
@@ -76,12 +78,19 @@ pub enum StoreError {
 }
 
 impl From<sqlx::Error> for StoreError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum: what is not named here is a refusal")]
     fn from(error: sqlx::Error) -> Self {
         let locked = |code: &str| matches!(code, "5" | "6" | "261" | "517" | "40001" | "40P01");
         match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Unreachable(error),
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Self::Unreachable(error)
+            }
             sqlx::Error::Database(inner) if inner.code().is_some_and(|code| locked(&code)) => Self::Locked(BUSY),
-            sqlx::Error::Database(inner) if inner.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) => Self::Unreachable(error),
+            sqlx::Error::Database(inner)
+                if inner.code().is_some_and(|code| ["57P", "08", "53"].iter().any(|class| code.starts_with(class))) =>
+            {
+                Self::Unreachable(error)
+            }
             _ => Self::Refused(error),
         }
     }
@@ -121,13 +130,20 @@ impl Store {
         let failed = |source| StoreError::Open { url: shown.clone(), source };
         if url.starts_with("sqlite:") {
             let options = sqlite_options(url).map_err(failed)?;
-            let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(failed)?;
+            let write =
+                SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(failed)?;
             let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await.map_err(failed)?;
             return Ok(Self { pools: Pools::Sqlite { read, write } });
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("herald").statement_cache_capacity(200);
-            let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(10)).connect_with(options);
+            let options = PgConnectOptions::from_str(url)
+                .map_err(failed)?
+                .application_name("herald")
+                .statement_cache_capacity(200);
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS)
+                .acquire_timeout(Duration::from_secs(10))
+                .connect_with(options);
             return Ok(Self { pools: Pools::Postgres(pool.await.map_err(failed)?) });
         }
         Err(StoreError::Url(shown))

@@ -84,7 +84,11 @@ impl Store {
 
     /// Applies delivery reports: forward only, in whatever order and however often they come. Returns how many were about
     /// messages that this organization does not have.
-    pub async fn apply_receipts(&self, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
+    pub async fn apply_receipts(
+        &self,
+        org: &OrgId,
+        receipts: &[(MessageId, MessageState)],
+    ) -> Result<usize, StoreError> {
         let mut tx = self.begin().await?;
         let unknown = apply_receipts(&mut tx, org, receipts).await?;
         tx.commit().await?;
@@ -92,9 +96,15 @@ impl Store {
     }
 }
 
-async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], now: Timestamp) -> Result<Vec<Fence>, StoreError> {
+async fn settle_org(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    words: &[(&Claimed, &Word)],
+    now: Timestamp,
+) -> Result<Vec<Fence>, StoreError> {
     let held = held(tx, org, words).await?;
-    let fence = |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
+    let fence =
+        |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
     let fences: Vec<Fence> = words.iter().map(|(request, _)| fence(request)).collect();
 
     let (mut intents, mut states, mut finishes) = (Vec::new(), Vec::new(), Vec::new());
@@ -116,11 +126,17 @@ async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], n
 }
 
 /// Which of the requests that the words speak of are still in the speaker's hands.
-async fn held(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)]) -> Result<BTreeMap<(RequestId, i64), RunStatus>, StoreError> {
+async fn held(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    words: &[(&Claimed, &Word)],
+) -> Result<BTreeMap<(RequestId, i64), RunStatus>, StoreError> {
     let ids: BTreeSet<RequestId> = words.iter().map(|(request, _)| request.id).collect();
     let wanted: Vec<Value> = ids.iter().map(|id| json!([id.run, id.number])).collect();
     let rows = tx.rows(TOKENS, args![Value::from(wanted).to_string(), org.as_str()]).await?;
-    rows.iter().map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?))).collect()
+    rows.iter()
+        .map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?)))
+        .collect()
 }
 
 const INSERT_STATES: &str = "INSERT INTO message_states
@@ -139,10 +155,23 @@ const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, deta
   AND (run_id, seq) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1)) ORDER BY run_id, seq LOCKED ROWS";
 
 fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
-    let (code, provider_code, detail) = state.why.as_ref().map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
+    let (code, provider_code, detail) = state
+        .why
+        .as_ref()
+        .map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
     let sent_at = state.sent_at.map(Timestamp::millis);
     json!([
-        id.run, id.seq, state.status, code, provider_code, detail, state.provider_id, state.locale, state.segments, state.token, sent_at,
+        id.run,
+        id.seq,
+        state.status,
+        code,
+        provider_code,
+        detail,
+        state.provider_id,
+        state.locale,
+        state.segments,
+        state.token,
+        sent_at,
         state.changed_at.millis()
     ])
 }
@@ -151,7 +180,11 @@ fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
 pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreError> {
     let why = match row.text(first + 1)? {
         "" => None,
-        _ => Some(Why { reason: row.parsed(first + 1)?, provider_code: row.text(first + 2)?.to_owned(), detail: row.text(first + 3)?.to_owned() }),
+        _ => Some(Why {
+            reason: row.parsed(first + 1)?,
+            provider_code: row.text(first + 2)?.to_owned(),
+            detail: row.text(first + 3)?.to_owned(),
+        }),
     };
     Ok(MessageState {
         status: row.parsed(first)?,
@@ -170,10 +203,18 @@ pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreE
 const ROUNDS: usize = 5;
 
 /// Adds what became of messages, merging where something is known already, and keeps the sums.
-pub(super) async fn write_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &MessageState)]) -> Result<(), StoreError> {
+pub(super) async fn write_states(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    states: &[(MessageId, &MessageState)],
+) -> Result<(), StoreError> {
     if states.is_empty() {
         return Ok(());
     }
+    // In one order everywhere: two transactions that add the same messages wait for each other, but never in a circle.
+    let mut states = states.to_vec();
+    states.sort_by_key(|(id, _)| *id);
+    let states = states.as_slice();
     let rows: Vec<Value> = states.iter().map(state_row).collect();
     tx.execute("SAVEPOINT appending", vec![]).await?;
     let appended = tx.execute(INSERT_STATES, args![Value::from(rows).to_string(), org.as_str()]).await?;
@@ -225,7 +266,8 @@ async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &Messa
         }
         sums.add(id.run, state, 1);
     }
-    let as_json = |list: &[(MessageId, &MessageState)]| Value::from(list.iter().map(state_row).collect::<Vec<_>>()).to_string();
+    let as_json =
+        |list: &[(MessageId, &MessageState)]| Value::from(list.iter().map(state_row).collect::<Vec<_>>()).to_string();
     if !fresh.is_empty() {
         let appended = tx.execute(INSERT_STATES, args![as_json(&fresh), org.as_str()]).await?;
         if usize::try_from(appended) != Ok(fresh.len()) {
@@ -253,7 +295,11 @@ impl Deltas {
 
     pub(super) async fn write(self, tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
         let changed = self.0.into_iter().filter(|(_, (messages, segments))| *messages != 0 || *segments != 0);
-        let rows: Vec<Value> = changed.map(|((run, status, code, locale), (messages, segments))| json!([run, status, code, locale, messages, segments])).collect();
+        let rows: Vec<Value> = changed
+            .map(|((run, status, code, locale), (messages, segments))| {
+                json!([run, status, code, locale, messages, segments])
+            })
+            .collect();
         if rows.is_empty() {
             return Ok(());
         }
@@ -268,7 +314,12 @@ impl Deltas {
 }
 
 /// Gives requests back: done, or to be tried again. A paused one stays paused.
-async fn finish_requests(tx: &mut Tx<'_>, org: &OrgId, finishes: &[(&Claimed, Finish)], now: Timestamp) -> Result<(), StoreError> {
+async fn finish_requests(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    finishes: &[(&Claimed, Finish)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if finishes.is_empty() {
         return Ok(());
     }
@@ -311,12 +362,19 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
 }
 
 /// Applies reports whose messages exist.
-pub(super) async fn apply_receipts(tx: &mut Tx<'_>, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
+pub(super) async fn apply_receipts(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    receipts: &[(MessageId, MessageState)],
+) -> Result<usize, StoreError> {
     let keys: Vec<Value> = receipts.iter().map(|(id, _)| json!([id.run, id.seq])).collect();
     let sql = "SELECT run_id, seq FROM messages WHERE org_id = $2
                AND (run_id, seq) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))";
     let rows = tx.rows(sql, args![Value::from(keys).to_string(), org.as_str()]).await?;
-    let ours: BTreeSet<MessageId> = rows.iter().map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).collect::<Result<_, StoreError>>()?;
+    let ours: BTreeSet<MessageId> = rows
+        .iter()
+        .map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? }))
+        .collect::<Result<_, StoreError>>()?;
     // Several reports of one message are one: the batch may hold `sent` and `delivered` side by side.
     let mut merged: BTreeMap<MessageId, MessageState> = BTreeMap::new();
     for (id, state) in receipts.iter().filter(|(id, _)| ours.contains(id)) {
