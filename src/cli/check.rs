@@ -2,17 +2,21 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::anyhow;
 use serde_json::json;
 
-use super::{Context, Failure, apply, input};
+use super::{Context, Failure, input};
 use crate::{
     app::App,
     book::ReadyAccount,
-    domain::id::OrgId,
+    clock::Clock,
+    definitions::{DefinitionSet, Problems},
+    domain::{
+        id::OrgId,
+        reason::{Reason, Why},
+    },
     engine::{Answer, Transport},
     provider::{Credentials, Stamp},
-    store::accounts::AccountState,
+    store::{StoreError, accounts::AccountState},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,39 +29,61 @@ pub struct Args {
 }
 
 pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
-    let mut report = Vec::new();
+    let (mut checks, mut wrong_input, mut failed) = (Vec::new(), false, false);
+    let mut told = |what: String, problems: Vec<String>| {
+        let good = problems.is_empty();
+        context.out.line(format!("{what}: {}", if good { "good" } else { "not good" }));
+        problems.iter().for_each(|problem| context.out.line(format!("  {problem}")));
+        checks.push(json!({ "checked": what, "good": good, "problems": problems }));
+        good
+    };
     if let Some(dir) = args.dir {
-        let set = apply::read(dir.clone()).await?;
-        context.out.line(format!("{}: good", dir.display()));
-        for notice in set.notices(crate::clock::Clock::system().now()) {
-            context.out.line(format!("note: {notice}"));
+        let (what, folder) = (dir.display().to_string(), dir);
+        let problems = match tokio::task::spawn_blocking(move || DefinitionSet::read(&folder)).await? {
+            Ok(set) => {
+                set.notices(Clock::system().now())
+                    .iter()
+                    .for_each(|notice| context.out.line(format!("note: {notice}")));
+                Vec::new()
+            }
+            Err(Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
+        };
+        wrong_input |= !told(what, problems);
+    }
+    let database = context.config.database_url.to_string();
+    match context.app().await {
+        Err(Failure::Input(problem) | Failure::Work(problem)) => {
+            // Before the first apply there is none, and nothing is wrong with that; only who asks for accounts misses it.
+            let missing =
+                problem.downcast_ref::<StoreError>().is_some_and(|problem| matches!(problem, StoreError::Missing(_)));
+            let expected = missing && !args.providers;
+            failed |= !told(database, if expected { vec![] } else { vec![format!("{problem:#}")] });
         }
-        report.push(json!({ "definitions": dir, "problems": [] }));
-    }
-    let app = context.app().await?;
-    app.store.ready().await?;
-    context.out.line(format!("{}: answers, and its schema is this herald's", app.config.database_url));
-    let mut bad = 0;
-    if args.providers {
-        let book = app.organization(context.org.as_ref()).await.map_err(input)?;
-        let transport = Transport::new(&app.config.worker)?;
-        for account in book.accounts() {
-            let found = prove(&app, &transport, &book.organization.id, account).await?;
-            bad += usize::from(!matches!(found, Credentials::Good));
-            context.out.line(format!("account {} ({}): {}", account.name, account.provider_name, in_words(&found)));
-            report.push(json!({ "account": account.name, "provider": account.provider_name, "result": in_words(&found), "good": found == Credentials::Good }));
+        Ok(app) => {
+            failed |=
+                !told(database, app.store.ready().await.err().map(|problem| problem.to_string()).into_iter().collect());
+            if args.providers {
+                let book = app.organization(context.org.as_ref()).await.map_err(input)?;
+                let transport = Transport::new(&app.config.worker)?;
+                for account in book.accounts() {
+                    let found = prove(&app, &transport, &book.organization.id, account).await?;
+                    let problems = if found == Credentials::Good { vec![] } else { vec![in_words(&found)] };
+                    failed |= !told(format!("account {} ({})", account.name, account.provider_name), problems);
+                }
+            }
         }
     }
-    context.out.document(&json!({ "checks": report, "good": bad == 0 }));
-    if bad > 0 {
-        return Err(Failure::Work(anyhow!("{bad} accounts could not be proven")));
-    }
-    Ok(ExitCode::SUCCESS)
+    let good = !wrong_input && !failed;
+    context.out.document(&json!({ "checks": checks, "good": good }));
+    Ok(ExitCode::from(if wrong_input { 2 } else { u8::from(failed) }))
 }
 
 /// Asks the provider, and keeps what it says: a good answer lets a stopped account send again.
 async fn prove(app: &App, transport: &Transport, org: &OrgId, account: &ReadyAccount) -> Result<Credentials, Failure> {
-    let provider = account.provider.as_ref().map_err(|problem| input(problem.clone()))?;
+    let provider = match &account.provider {
+        Ok(provider) => provider,
+        Err(problem) => return Ok(Credentials::Bad(Why::detailed(Reason::AccountRefused, problem.to_string()))),
+    };
     let stamp = Stamp { now: app.clock.now(), nonce: rand::random() };
     let found = match transport.call(&provider.credential_check(stamp)).await {
         Answer::Reply(reply) => provider.credentials(&reply),

@@ -45,6 +45,9 @@ pub enum StoreError {
         /// What the engine said.
         source: sqlx::Error,
     },
+    /// There is no database yet, and this is not what makes one.
+    #[error("there is no database at {0}; `herald apply DIR` makes one, or name another with --database-url")]
+    Missing(String),
     /// The database was made by a newer herald.
     #[error(
         "the database is at version {found}, and this herald knows versions up to {known}: use a newer herald, or restore a backup"
@@ -122,6 +125,18 @@ impl Store {
         let store = Self::connect(url).await?;
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// Opens a database that must be there already: looking at one must not make one.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            let options =
+                sqlite_options(url).map_err(|source| StoreError::Open { url: without_password(url), source })?;
+            if !options.get_filename().exists() {
+                return Err(StoreError::Missing(options.get_filename().display().to_string()));
+            }
+        }
+        Self::open(url).await
     }
 
     /// Opens the database as it is.
