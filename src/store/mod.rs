@@ -176,6 +176,26 @@ impl Store {
         if version == known { Ok(()) } else { Err(StoreError::Newer { found: version, known }) }
     }
 
+    /// The settings that a commit's durability hangs on, as the engine has them now: what a figure measured on it is worth.
+    pub async fn durability(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let (sql, names): (_, &[_]) = match self.dialect() {
+            Dialect::Sqlite => ("PRAGMA synchronous", &["sqlite_synchronous"]),
+            Dialect::Postgres => (
+                "SELECT current_setting('fsync'), current_setting('synchronous_commit')",
+                &["fsync", "synchronous_commit"],
+            ),
+        };
+        // On SQLite the setting is the connection's, so the one that writes is asked.
+        let Some(row) = self.begin().await?.row(sql, vec![]).await? else { return Ok(vec![]) };
+        let value = |column| match self.dialect() {
+            Dialect::Sqlite => row
+                .int(column)
+                .map(|level| ["off", "normal", "full", "extra"].get(level as usize).unwrap_or(&"?").to_string()),
+            Dialect::Postgres => row.text(column).map(str::to_owned),
+        };
+        names.iter().enumerate().map(|(column, name)| Ok((*name, value(column)?))).collect()
+    }
+
     /// Closes every connection, waiting for what is in flight.
     pub async fn close(self) {
         match self.pools {
