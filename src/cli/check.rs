@@ -7,7 +7,6 @@ use serde_json::json;
 use super::{Context, Failure, input};
 use crate::{
     app::App,
-    book::ReadyAccount,
     clock::Clock,
     definitions::{DefinitionSet, Problems},
     domain::{
@@ -15,7 +14,7 @@ use crate::{
         reason::{Reason, Why},
     },
     engine::{Answer, Transport},
-    provider::{Credentials, Stamp},
+    provider::{Credentials, Provider, Stamp},
     store::{StoreError, accounts::AccountState},
 };
 
@@ -66,8 +65,14 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
                 let book = app.organization(context.org.as_ref()).await.map_err(input)?;
                 let transport = Transport::new(&app.config.worker)?;
                 for account in book.accounts() {
-                    let found = prove(&app, &transport, &book.organization.id, account).await?;
-                    let problems = if found == Credentials::Good { vec![] } else { vec![in_words(&found)] };
+                    let problems = match &account.provider {
+                        Err(problem) => vec![problem.to_string()],
+                        Ok(provider) => {
+                            let found =
+                                prove(&app, &transport, &book.organization.id, &account.name, &**provider).await?;
+                            if found == Credentials::Good { vec![] } else { vec![in_words(&found)] }
+                        }
+                    };
                     failed |= !told(format!("account {} ({})", account.name, account.provider_name), problems);
                 }
             }
@@ -79,26 +84,28 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
 }
 
 /// Asks the provider, and keeps what it says: a good answer lets a stopped account send again.
-async fn prove(app: &App, transport: &Transport, org: &OrgId, account: &ReadyAccount) -> Result<Credentials, Failure> {
-    let provider = match &account.provider {
-        Ok(provider) => provider,
-        Err(problem) => return Ok(Credentials::Bad(Why::detailed(Reason::AccountRefused, problem.to_string()))),
-    };
+async fn prove(
+    app: &App,
+    transport: &Transport,
+    org: &OrgId,
+    account: &str,
+    provider: &dyn Provider,
+) -> Result<Credentials, Failure> {
     let stamp = Stamp { now: app.clock.now(), nonce: rand::random() };
     let found = match transport.call(&provider.credential_check(stamp)).await {
         Answer::Reply(reply) => provider.credentials(&reply),
-        Answer::NotSent(detail) | Answer::PerhapsSent(detail) => Credentials::Unknown(
-            crate::domain::reason::Why::detailed(crate::domain::reason::Reason::NoConnection, detail),
-        ),
+        Answer::NotSent(detail) | Answer::PerhapsSent(detail) => {
+            Credentials::Unknown(Why::detailed(Reason::NoConnection, detail))
+        }
     };
-    let before = app.store.account_state(org, &account.name).await?.unwrap_or_default();
+    let before = app.store.account_state(org, account).await?.unwrap_or_default();
     let stopped = match &found {
         Credentials::Good => String::new(),
         Credentials::Bad(why) => why.to_string(),
         Credentials::Unknown(_) => before.stopped,
     };
     let state = AccountState { stopped, checked_at: Some(app.clock.now()), checked: in_words(&found) };
-    app.store.set_account_state(org, &account.name, &state).await?;
+    app.store.set_account_state(org, account, &state).await?;
     Ok(found)
 }
 
@@ -106,6 +113,7 @@ fn in_words(found: &Credentials) -> String {
     match found {
         Credentials::Good => "the credentials work".to_owned(),
         Credentials::Bad(why) => format!("the credentials do not work: {why}"),
-        Credentials::Unknown(why) => format!("could not be told: {why}"),
+        Credentials::Unknown(why) if why.detail.is_empty() => format!("could not be told: {why}"),
+        Credentials::Unknown(why) => format!("could not be told: {}", why.detail),
     }
 }

@@ -307,6 +307,7 @@ async fn make<'a>(shared: &Shared, route: &Route, call: &'a Call, wave: &[Ready]
     let carried = call.carries.iter().filter_map(|(id, _)| wave.iter().find(|one| one.seq == id.seq));
     let segments = carried.map(|one| one.segments).sum();
     route.pace.ready(segments).await;
+    let _place = shared.transport.place().await;
     let watch = crate::clock::Stopwatch::start();
     let answer = shared.transport.call(&call.request).await;
     shared.metrics.provider_call(route.account.provider_name, watch.elapsed());
