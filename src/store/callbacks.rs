@@ -91,7 +91,12 @@ impl Store {
     }
 
     /// Applies what callbacks amount to and forgets them, together. Applying the same ones twice changes nothing.
-    pub async fn apply_callbacks(&self, org: &OrgId, done: &[CallbackId], effects: &Effects) -> Result<Applied, StoreError> {
+    pub async fn apply_callbacks(
+        &self,
+        org: &OrgId,
+        done: &[CallbackId],
+        effects: &Effects,
+    ) -> Result<Applied, StoreError> {
         let mut tx = self.begin().await?;
         let unknown = settle::apply_receipts(&mut tx, org, &effects.receipts).await?;
         let new_replies = add_replies(&mut tx, org, &effects.replies).await?;

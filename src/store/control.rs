@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    id::{MessageId, OrgId, RunId},
+    id::{ConfigurationId, MessageId, OrgId, RunId},
     message::Status,
     reason::Reason,
     state::MessageState,
@@ -69,6 +69,23 @@ impl Store {
         rows.iter().map(|row| row.parsed(0)).collect()
     }
 
+    /// Closes the configuration's open-ended runs of other firings: their day is over.
+    pub async fn close_older_runs(
+        &self,
+        org: &OrgId,
+        configuration: ConfigurationId,
+        firing: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE runs SET open_ended = 0 WHERE org_id = $1 AND configuration = $2 AND firing <> $3 AND open_ended = 1 RETURNING run_id";
+        let closed = tx.rows(sql, args![org.as_str(), configuration.to_string(), firing]).await?;
+        for row in &closed {
+            settle::complete(&mut tx, org, row.parsed(0)?, now).await?;
+        }
+        tx.commit().await
+    }
+
     /// Marks a run as cancelled-to-be. `false` if it is over already.
     pub async fn begin_cancel(&self, org: &OrgId, run: RunId) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
@@ -94,11 +111,13 @@ impl Store {
             UPDATE requests SET state = 'done', token = token + 1 FROM idle
             WHERE org_id = $1 AND run_id = $2 AND requests.number = idle.number RETURNING first_seq, size, token";
         let rows = tx.rows(sql, args![org.as_str(), id.as_str(), CANCEL_CHUNK]).await?;
-        let idle: Vec<(i64, i64, i64)> = rows.iter().map(|row| Ok((row.int(0)?, row.int(1)?, row.int(2)?))).collect::<Result<_, StoreError>>()?;
+        let idle: Vec<(i64, i64, i64)> =
+            rows.iter().map(|row| Ok((row.int(0)?, row.int(1)?, row.int(2)?))).collect::<Result<_, StoreError>>()?;
         let doubtful = doubtful(&mut tx, org, run, &idle).await?;
         let mut states = Vec::new();
         for (first, size, token) in idle {
-            let state = MessageState { token, ..MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now) };
+            let state =
+                MessageState { token, ..MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now) };
             let seqs = (first..first + size).filter(|seq| !doubtful.contains(seq));
             states.extend(seqs.map(|seq| (MessageId { run, seq }, state.clone())));
         }
@@ -136,7 +155,9 @@ impl Store {
                 let sql = "UPDATE message_states SET status = 'queued', provider_id = '', changed_at = $5
                     WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 AND status = $6
                     RETURNING status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at";
-                let moved = tx.rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()]).await?;
+                let moved = tx
+                    .rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()])
+                    .await?;
                 for row in &moved {
                     let state = settle::read_state(row, 0)?;
                     sums.add(run, &MessageState { status, ..state.clone() }, -1);
@@ -167,14 +188,22 @@ async fn go_on(tx: &mut Tx<'_>, org: &OrgId, run: RunId, from: Timestamp) -> Res
         UPDATE requests SET state = 'ready' FROM stopped WHERE org_id = $1 AND run_id = $2 AND requests.number = stopped.number";
     tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
     // Also when there is none: those that a claim left alone because of the run are claimed now.
-    if let Some(row) = tx.row("SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2", args![org.as_str(), run.to_string()]).await? {
+    if let Some(row) = tx
+        .row("SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2", args![org.as_str(), run.to_string()])
+        .await?
+    {
         lanes::wake(tx, org, LaneKind::Requests(row.parsed(0)?), from).await?;
     }
     Ok(())
 }
 
 /// Those messages of requests (first, size, token) that may have been sent: cancelling would deny it.
-async fn doubtful(tx: &mut Tx<'_>, org: &OrgId, run: RunId, requests: &[(i64, i64, i64)]) -> Result<BTreeSet<i64>, StoreError> {
+async fn doubtful(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    run: RunId,
+    requests: &[(i64, i64, i64)],
+) -> Result<BTreeSet<i64>, StoreError> {
     let first = requests.iter().map(|(first, ..)| *first).min().unwrap_or(0);
     let end = requests.iter().map(|(first, size, _)| first + size).max().unwrap_or(0);
     let sql = "SELECT seq FROM message_states WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 AND status = 'uncertain'";

@@ -4,7 +4,10 @@
 //! a claim, rows from a JSON parameter, and who may write. Parameters and rows go through two small enums, so that the rest
 //! of the store is plain code that is compiled once.
 
-use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, Sqlite, Transaction, postgres::PgPool, postgres::PgRow, sqlite::SqlitePool, sqlite::SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Column, Postgres, Row as _, Sqlite, Transaction, postgres::PgPool, postgres::PgRow,
+    sqlite::SqlitePool, sqlite::SqliteRow,
+};
 
 use super::StoreError;
 
@@ -28,9 +31,9 @@ impl Dialect {
 
     /// The engine's own text of a statement.
     ///
-    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`. SQLite knows nothing of how
-    ///   many rows or of what type they are, and then goes through the other table instead of through these: so an UPDATE sets
-    ///   them aside first (`WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))`), and a list of keys casts each of its columns.
+    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`. SQLite knows nothing of
+    ///   how many they are, and would go through the other table instead: CROSS JOIN and MATERIALIZED put them first, and a list of
+    ///   keys (`IN`) casts each of its columns.
     /// - `SKIP LOCKED ROWS` and `LOCKED ROWS` end a SELECT that claims or locks; SQLite has one writer and needs neither.
     pub fn text(self, sql: &str) -> String {
         match self {
@@ -217,8 +220,12 @@ impl Tx<'_> {
     /// Runs a statement; its rows.
     pub async fn rows(&mut self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         Ok(match &mut self.0 {
-            Inner::Sqlite(tx) => run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect(),
-            Inner::Postgres(tx) => run!(Dialect::Postgres, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Postgres).collect(),
+            Inner::Sqlite(tx) => {
+                run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect()
+            }
+            Inner::Postgres(tx) => {
+                run!(Dialect::Postgres, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Postgres).collect()
+            }
         })
     }
 
@@ -257,8 +264,12 @@ impl Pools {
     /// Reads outside any transaction.
     pub(super) async fn rows(&self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => run!(Dialect::Sqlite, sql, args, read, fetch_all)?.into_iter().map(Row::Sqlite).collect(),
-            Self::Postgres(pool) => run!(Dialect::Postgres, sql, args, pool, fetch_all)?.into_iter().map(Row::Postgres).collect(),
+            Self::Sqlite { read, .. } => {
+                run!(Dialect::Sqlite, sql, args, read, fetch_all)?.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(pool) => {
+                run!(Dialect::Postgres, sql, args, pool, fetch_all)?.into_iter().map(Row::Postgres).collect()
+            }
         })
     }
 

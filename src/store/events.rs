@@ -58,7 +58,8 @@ impl Store {
         for (org, mut events) in by_org {
             // In one order everywhere, so that two batches with the same ids never wait for each other in a circle.
             events.sort_by(|a, b| a.id.cmp(&b.id));
-            let rows: Vec<Value> = events.iter().map(|event| json!([event.id, event.body, event.received_at.millis()])).collect();
+            let rows: Vec<Value> =
+                events.iter().map(|event| json!([event.id, event.body, event.received_at.millis()])).collect();
             let sql = "INSERT INTO events (org_id, event_id, state, body, result, received_at)
                 SELECT $2, r.value ->> 0, 'new', r.value ->> 1, '', CAST(r.value ->> 2 AS BIGINT) FROM ROWS($1) WHERE 1 = 1
                 ON CONFLICT DO NOTHING RETURNING event_id";
@@ -73,7 +74,10 @@ impl Store {
         }
         tx.commit().await?;
         // The first of several with the same id in one batch is the new one.
-        Ok(events.iter().map(|(org, event)| if fresh.remove(&(*org, event.id.clone())) { Recorded::New } else { Recorded::Known }).collect())
+        Ok(events
+            .iter()
+            .map(|(org, event)| if fresh.remove(&(*org, event.id.clone())) { Recorded::New } else { Recorded::Known })
+            .collect())
     }
 
     /// Events that nothing was made of yet, the oldest first.
@@ -81,13 +85,25 @@ impl Store {
         let sql = "SELECT event_id, body, received_at FROM events WHERE org_id = $1 AND state = 'new' ORDER BY received_at LIMIT $2";
         let rows = self.rows(sql, args![org.as_str(), limit]).await?;
         rows.iter()
-            .map(|row| Ok(StoredEvent { id: row.text(0)?.to_owned(), body: row.text(1)?.to_owned(), received_at: Timestamp::from_millis(row.int(2)?) }))
+            .map(|row| {
+                Ok(StoredEvent {
+                    id: row.text(0)?.to_owned(),
+                    body: row.text(1)?.to_owned(),
+                    received_at: Timestamp::from_millis(row.int(2)?),
+                })
+            })
             .collect()
     }
 
     /// Makes requests of events, and marks the events as done, together. `false`, and nothing written, if another worker was
     /// quicker with one of them.
-    pub async fn finish_events(&self, org: &OrgId, results: &[(String, String)], batches: &[Batch], now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn finish_events(
+        &self,
+        org: &OrgId,
+        results: &[(String, String)],
+        batches: &[Batch],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let mut results: Vec<&(String, String)> = results.iter().collect();
         results.sort();
@@ -109,7 +125,14 @@ impl Store {
             let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
             let Some(row) = row else { continue };
             // Ready also while the run is stopped: a claim looks at the run, and resuming it cannot overlook what is added here.
-            let place = Place { run, after: row.int(0)?, requests: row.int(1)?, priority: Priority::Automatic, state: "ready", due: batch.due };
+            let place = Place {
+                run,
+                after: row.int(0)?,
+                requests: row.int(1)?,
+                priority: Priority::Automatic,
+                state: "ready",
+                due: batch.due,
+            };
             runs::add_messages(&mut tx, org, &place, &batch.messages, now).await?;
             if !batch.messages.is_empty() {
                 // A run that was over has something to do again; one that was cancelled, to cancel.
@@ -119,7 +142,13 @@ impl Store {
             }
             let sql = "SELECT COALESCE(MAX(row_number), 0) FROM rejected_rows WHERE org_id = $1 AND run_id = $2";
             let last = tx.row(sql, args![org.as_str(), run.to_string()]).await?.map_or(Ok(0), |row| row.int(0))?;
-            let rejected: Vec<Rejected> = batch.rejected.iter().cloned().zip(last + 1..).map(|(row, number)| Rejected { row: number, ..row }).collect();
+            let rejected: Vec<Rejected> = batch
+                .rejected
+                .iter()
+                .cloned()
+                .zip(last + 1..)
+                .map(|(row, number)| Rejected { row: number, ..row })
+                .collect();
             runs::add_rejected(&mut tx, org, run, &rejected).await?;
         }
         let sql = "SELECT MIN(received_at) FROM events WHERE org_id = $1 AND state = 'new'";

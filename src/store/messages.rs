@@ -40,7 +40,8 @@ pub struct StoredMessage {
 impl StoredMessage {
     /// The values of the slugs.
     pub fn read_slugs(&self) -> Result<Slugs, StoreError> {
-        serde_json::from_str(&self.slugs).map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
+        serde_json::from_str(&self.slugs)
+            .map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
     }
 
     /// Where it stands, as far as is written.
@@ -86,9 +87,15 @@ pub struct MessageSearch {
 impl Store {
     /// The messages of a claimed request, in order.
     pub async fn messages_of(&self, request: &Claimed) -> Result<Vec<StoredMessage>, StoreError> {
-        let sql = format!("{MESSAGE} WHERE m.org_id = $1 AND m.run_id = $2 AND m.seq >= $3 AND m.seq < $4 ORDER BY m.seq");
+        // The bounds twice: Postgres, as long as it has no statistics of a new table, would join a request's hundred messages with
+        // every state of the run.
+        let sql = format!(
+            "{MESSAGE} AND s.org_id = $1 AND s.run_id = $2 AND s.seq >= $3 AND s.seq < $4
+             WHERE m.org_id = $1 AND m.run_id = $2 AND m.seq >= $3 AND m.seq < $4 ORDER BY m.seq"
+        );
         let last = request.first_seq + request.size;
-        let rows = self.rows(&sql, args![request.org.as_str(), request.id.run.to_string(), request.first_seq, last]).await?;
+        let rows =
+            self.rows(&sql, args![request.org.as_str(), request.id.run.to_string(), request.first_seq, last]).await?;
         rows.iter().map(read_message).collect()
     }
 
@@ -100,7 +107,12 @@ impl Store {
     }
 
     /// Messages of a run in its order, or to a number newest first; at most `limit`. A search names one of the two.
-    pub async fn search_messages(&self, org: &OrgId, search: &MessageSearch, limit: i64) -> Result<Vec<StoredMessage>, StoreError> {
+    pub async fn search_messages(
+        &self,
+        org: &OrgId,
+        search: &MessageSearch,
+        limit: i64,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
         let mut sql = format!("{MESSAGE} WHERE m.org_id = $1");
         let mut args = args![org.as_str()];
         let mut and = |clause: &str, value: super::Arg| {
@@ -137,7 +149,12 @@ impl Store {
     }
 
     /// The newest message to a number that a provider has taken, on any channel of these runs' organization: what a reply answers.
-    pub async fn newest_sent_to(&self, org: &OrgId, to: E164, before: Timestamp) -> Result<Option<MessageId>, StoreError> {
+    pub async fn newest_sent_to(
+        &self,
+        org: &OrgId,
+        to: E164,
+        before: Timestamp,
+    ) -> Result<Option<MessageId>, StoreError> {
         let sql = "SELECT m.run_id, m.seq FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
                    WHERE m.org_id = $1 AND m.recipient = $2 AND s.sent_at IS NOT NULL AND s.sent_at <= $3 ORDER BY s.sent_at DESC LIMIT 1";
         let row = self.row(sql, args![org.as_str(), i64::try_from(to.digits()).unwrap_or(0), before.millis()]).await?;
@@ -145,7 +162,13 @@ impl Store {
     }
 
     /// Whether another message to the same number already bears this id of the provider's.
-    pub async fn provider_id_taken(&self, org: &OrgId, to: E164, provider_id: &str, except: MessageId) -> Result<bool, StoreError> {
+    pub async fn provider_id_taken(
+        &self,
+        org: &OrgId,
+        to: E164,
+        provider_id: &str,
+        except: MessageId,
+    ) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
                    WHERE m.org_id = $1 AND m.recipient = $2 AND s.provider_id = $3 AND NOT (m.run_id = $4 AND m.seq = $5) LIMIT 1";
         let to = i64::try_from(to.digits()).unwrap_or(0);

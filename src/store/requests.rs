@@ -93,7 +93,8 @@ impl Store {
         let Some(row) = tx.row(sql, args![org.as_str()]).await? else {
             return Ok(Claim { requests: vec![], revision: 0, exhausted_until: None });
         };
-        let allowance = Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
+        let allowance =
+            Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
         let revision = row.int(2)?;
         lanes::lock(&mut tx, org, kind).await?;
 
@@ -107,7 +108,8 @@ impl Store {
             return Ok(Claim { requests: vec![], revision, exhausted_until: Some(until) });
         }
         let limit = i64::try_from(granted).unwrap_or(i64::MAX);
-        let rows = tx.rows(CLAIM, args![org.as_str(), priority.as_str(), now.millis(), limit, lease_until.millis()]).await?;
+        let rows =
+            tx.rows(CLAIM, args![org.as_str(), priority.as_str(), now.millis(), limit, lease_until.millis()]).await?;
         let mut requests = Vec::with_capacity(rows.len());
         for row in &rows {
             requests.push(Claimed {
@@ -144,14 +146,19 @@ impl Store {
         let mut held: Vec<&Claimed> = held.iter().collect();
         held.sort_by_key(|request| request.id);
         for request in held {
-            by_org.entry(&request.org).or_default().push(serde_json::json!([request.id.run, request.id.number, request.token]));
+            by_org.entry(&request.org).or_default().push(serde_json::json!([
+                request.id.run,
+                request.id.number,
+                request.token
+            ]));
         }
         for (org, rows) in by_org {
-            let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
-                       UPDATE requests SET due_at = $3 FROM r
-                       WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)
-                       AND token = CAST(r.value ->> 2 AS BIGINT) AND state IN ('ready', 'paused')";
-            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()]).await?;
+            let sql = "WITH held AS MATERIALIZED (
+                         SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS fence FROM ROWS($1))
+                       UPDATE requests SET due_at = $3 FROM held
+                       WHERE org_id = $2 AND run_id = held.run AND number = held.place AND token = held.fence AND state IN ('ready', 'paused')";
+            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()])
+                .await?;
         }
         tx.commit().await
     }
@@ -173,7 +180,10 @@ impl Store {
     pub async fn allowance(&self, org: &OrgId) -> Result<Option<Allowance>, StoreError> {
         let sql = "SELECT quota_limit, quota_reserved FROM organizations WHERE org_id = $1";
         let row = self.row(sql, args![org.as_str()]).await?;
-        row.map(|row| Ok(Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) })).transpose()
+        row.map(|row| {
+            Ok(Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) })
+        })
+        .transpose()
     }
 }
 
@@ -189,8 +199,14 @@ async fn usage_buckets(tx: &mut Tx<'_>, org: &OrgId, now: Timestamp) -> Result<V
 }
 
 fn total(buckets: &[(i64, Usage)]) -> Usage {
-    buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage { total: sum.total + bucket.total, bulk: sum.bulk + bucket.bulk })
+    buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage {
+        total: sum.total + bucket.total,
+        bulk: sum.bulk + bucket.bulk,
+    })
 }
+
+/// Buckets that are kept although this clock counts them no longer: another worker's may be behind.
+const SLACK: i64 = 60;
 
 /// Books the claimed requests in the current bucket, and on their runs; forgets buckets that no window holds any more.
 async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now: Timestamp) -> Result<(), StoreError> {
@@ -200,7 +216,7 @@ async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now:
                ON CONFLICT (org_id, bucket) DO UPDATE SET used = org_usage.used + excluded.used, bulk = org_usage.bulk + excluded.bulk";
     tx.execute(sql, args![org.as_str(), quota::bucket(now), count, bulk]).await?;
     let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
-    tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now)]).await?;
+    tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
 
     let mut by_run: std::collections::BTreeMap<RunId, i64> = std::collections::BTreeMap::new();
     for request in requests {

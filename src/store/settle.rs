@@ -53,15 +53,18 @@ pub enum Fence {
 }
 
 /// Locked in one order by everybody (requests, then lanes, then runs), so that two workers never wait for each other.
+///
+/// Here and below the rows of the parameter come first, each looking its own row up: SQLite, left to itself, would walk through
+/// everything that the organization or the run has, once a statement. CROSS JOIN and MATERIALIZED keep it from that.
 const TOKENS: &str = "SELECT run_id, number, token,
     (SELECT status FROM runs WHERE runs.org_id = $2 AND runs.run_id = requests.run_id)
-  FROM requests WHERE org_id = $2 AND state <> 'done'
-  AND (run_id, number) IN (SELECT CAST(r.value ->> 0 AS TEXT), CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))
+  FROM ROWS($1) CROSS JOIN requests
+  WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT) AND state <> 'done'
   ORDER BY run_id, number LOCKED ROWS";
 
-const INTENTS: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
-  UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM r
-  WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
+const INTENTS: &str = "WITH said AS MATERIALIZED (
+    SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS begun FROM ROWS($1))
+  UPDATE requests SET begun = said.begun FROM said WHERE org_id = $2 AND run_id = said.run AND number = said.place";
 
 impl Store {
     /// Writes what workers have to say, in one transaction; the answers are in the order of the words.
@@ -85,7 +88,11 @@ impl Store {
 
     /// Applies delivery reports: forward only, in whatever order and however often they come. Returns how many were about
     /// messages that this organization does not have.
-    pub async fn apply_receipts(&self, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
+    pub async fn apply_receipts(
+        &self,
+        org: &OrgId,
+        receipts: &[(MessageId, MessageState)],
+    ) -> Result<usize, StoreError> {
         let mut tx = self.begin().await?;
         let unknown = apply_receipts(&mut tx, org, receipts).await?;
         tx.commit().await?;
@@ -93,9 +100,15 @@ impl Store {
     }
 }
 
-async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], now: Timestamp) -> Result<Vec<Fence>, StoreError> {
+async fn settle_org(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    words: &[(&Claimed, &Word)],
+    now: Timestamp,
+) -> Result<Vec<Fence>, StoreError> {
     let held = held(tx, org, words).await?;
-    let fence = |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
+    let fence =
+        |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
     let fences: Vec<Fence> = words.iter().map(|(request, _)| fence(request)).collect();
 
     let (mut intents, mut states, mut finishes) = (Vec::new(), Vec::new(), Vec::new());
@@ -117,11 +130,17 @@ async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], n
 }
 
 /// Which of the requests that the words speak of are still in the speaker's hands.
-async fn held(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)]) -> Result<BTreeMap<(RequestId, i64), RunStatus>, StoreError> {
+async fn held(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    words: &[(&Claimed, &Word)],
+) -> Result<BTreeMap<(RequestId, i64), RunStatus>, StoreError> {
     let ids: BTreeSet<RequestId> = words.iter().map(|(request, _)| request.id).collect();
     let wanted: Vec<Value> = ids.iter().map(|id| json!([id.run, id.number])).collect();
     let rows = tx.rows(TOKENS, args![Value::from(wanted).to_string(), org.as_str()]).await?;
-    rows.iter().map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?))).collect()
+    rows.iter()
+        .map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?)))
+        .collect()
 }
 
 const INSERT_STATES: &str = "INSERT INTO message_states
@@ -130,21 +149,35 @@ const INSERT_STATES: &str = "INSERT INTO message_states
     r.value ->> 7, CAST(r.value ->> 8 AS BIGINT), CAST(r.value ->> 9 AS BIGINT), CAST(r.value ->> 10 AS BIGINT), CAST(r.value ->> 11 AS BIGINT)
   FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
 
-const UPDATE_STATES: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
-  UPDATE message_states SET status = r.value ->> 2, code = r.value ->> 3, provider_code = r.value ->> 4,
-    detail = r.value ->> 5, provider_id = r.value ->> 6, locale = r.value ->> 7, segments = CAST(r.value ->> 8 AS BIGINT),
-    token = CAST(r.value ->> 9 AS BIGINT), sent_at = CAST(r.value ->> 10 AS BIGINT), changed_at = CAST(r.value ->> 11 AS BIGINT)
-  FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
+const UPDATE_STATES: &str = "WITH said AS MATERIALIZED (
+    SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, r.value AS v FROM ROWS($1))
+  UPDATE message_states SET status = v ->> 2, code = v ->> 3, provider_code = v ->> 4, detail = v ->> 5, provider_id = v ->> 6,
+    locale = v ->> 7, segments = CAST(v ->> 8 AS BIGINT), token = CAST(v ->> 9 AS BIGINT), sent_at = CAST(v ->> 10 AS BIGINT),
+    changed_at = CAST(v ->> 11 AS BIGINT)
+  FROM said WHERE org_id = $2 AND run_id = said.run AND seq = said.place";
 
 const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at
-  FROM message_states WHERE org_id = $2
-  AND (run_id, seq) IN (SELECT CAST(r.value ->> 0 AS TEXT), CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1)) ORDER BY run_id, seq LOCKED ROWS";
+  FROM ROWS($1) CROSS JOIN message_states WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)
+  ORDER BY run_id, seq LOCKED ROWS";
 
 fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
-    let (code, provider_code, detail) = state.why.as_ref().map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
+    let (code, provider_code, detail) = state
+        .why
+        .as_ref()
+        .map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
     let sent_at = state.sent_at.map(Timestamp::millis);
     json!([
-        id.run, id.seq, state.status, code, provider_code, detail, state.provider_id, state.locale, state.segments, state.token, sent_at,
+        id.run,
+        id.seq,
+        state.status,
+        code,
+        provider_code,
+        detail,
+        state.provider_id,
+        state.locale,
+        state.segments,
+        state.token,
+        sent_at,
         state.changed_at.millis()
     ])
 }
@@ -153,7 +186,11 @@ fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
 pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreError> {
     let why = match row.text(first + 1)? {
         "" => None,
-        _ => Some(Why { reason: row.parsed(first + 1)?, provider_code: row.text(first + 2)?.to_owned(), detail: row.text(first + 3)?.to_owned() }),
+        _ => Some(Why {
+            reason: row.parsed(first + 1)?,
+            provider_code: row.text(first + 2)?.to_owned(),
+            detail: row.text(first + 3)?.to_owned(),
+        }),
     };
     Ok(MessageState {
         status: row.parsed(first)?,
@@ -172,7 +209,11 @@ pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreE
 const ROUNDS: usize = 5;
 
 /// Adds what became of messages, merging where something is known already, and keeps the sums.
-pub(super) async fn write_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &MessageState)]) -> Result<(), StoreError> {
+pub(super) async fn write_states(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    states: &[(MessageId, &MessageState)],
+) -> Result<(), StoreError> {
     if states.is_empty() {
         return Ok(());
     }
@@ -231,7 +272,8 @@ async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &Messa
         }
         sums.add(id.run, state, 1);
     }
-    let as_json = |list: &[(MessageId, &MessageState)]| Value::from(list.iter().map(state_row).collect::<Vec<_>>()).to_string();
+    let as_json =
+        |list: &[(MessageId, &MessageState)]| Value::from(list.iter().map(state_row).collect::<Vec<_>>()).to_string();
     if !fresh.is_empty() {
         let appended = tx.execute(INSERT_STATES, args![as_json(&fresh), org.as_str()]).await?;
         if usize::try_from(appended) != Ok(fresh.len()) {
@@ -259,7 +301,11 @@ impl Deltas {
 
     pub(super) async fn write(self, tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
         let changed = self.0.into_iter().filter(|(_, (messages, segments))| *messages != 0 || *segments != 0);
-        let rows: Vec<Value> = changed.map(|((run, status, code, locale), (messages, segments))| json!([run, status, code, locale, messages, segments])).collect();
+        let rows: Vec<Value> = changed
+            .map(|((run, status, code, locale), (messages, segments))| {
+                json!([run, status, code, locale, messages, segments])
+            })
+            .collect();
         if rows.is_empty() {
             return Ok(());
         }
@@ -274,7 +320,12 @@ impl Deltas {
 }
 
 /// Gives requests back: done, or to be tried again. A paused one stays paused.
-async fn finish_requests(tx: &mut Tx<'_>, org: &OrgId, finishes: &[(&Claimed, Finish)], now: Timestamp) -> Result<(), StoreError> {
+async fn finish_requests(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    finishes: &[(&Claimed, Finish)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if finishes.is_empty() {
         return Ok(());
     }
@@ -291,10 +342,11 @@ async fn finish_requests(tx: &mut Tx<'_>, org: &OrgId, finishes: &[(&Claimed, Fi
             wake.entry(request.priority).and_modify(|at| *at = due.min(*at)).or_insert(due);
         }
     }
-    let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
-               UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
-                 state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
-               FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
+    let sql = "WITH said AS MATERIALIZED (
+                 SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS over_now,
+                   CAST(r.value ->> 3 AS BIGINT) AS due FROM ROWS($1))
+               UPDATE requests SET begun = 0, due_at = said.due, state = CASE WHEN said.over_now = 1 THEN 'done' ELSE state END
+               FROM said WHERE org_id = $2 AND run_id = said.run AND number = said.place";
     tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
     for (priority, at) in wake {
         lanes::wake(tx, org, LaneKind::Requests(priority), at).await?;
@@ -318,12 +370,19 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
 }
 
 /// Applies reports whose messages exist.
-pub(super) async fn apply_receipts(tx: &mut Tx<'_>, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
+pub(super) async fn apply_receipts(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    receipts: &[(MessageId, MessageState)],
+) -> Result<usize, StoreError> {
     let keys: Vec<Value> = receipts.iter().map(|(id, _)| json!([id.run, id.seq])).collect();
-    let sql = "SELECT run_id, seq FROM messages WHERE org_id = $2
-               AND (run_id, seq) IN (SELECT CAST(r.value ->> 0 AS TEXT), CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))";
+    let sql = "SELECT run_id, seq FROM ROWS($1) CROSS JOIN messages
+               WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
     let rows = tx.rows(sql, args![Value::from(keys).to_string(), org.as_str()]).await?;
-    let ours: BTreeSet<MessageId> = rows.iter().map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).collect::<Result<_, StoreError>>()?;
+    let ours: BTreeSet<MessageId> = rows
+        .iter()
+        .map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? }))
+        .collect::<Result<_, StoreError>>()?;
     // Several reports of one message are one: the batch may hold `sent` and `delivered` side by side.
     let mut merged: BTreeMap<MessageId, MessageState> = BTreeMap::new();
     for (id, state) in receipts.iter().filter(|(id, _)| ours.contains(id)) {

@@ -13,10 +13,11 @@ const MAY_SCAN: &[&str] = &["herald_schema", "FROM organizations ORDER BY"];
 /// Statements about given rows must go straight to each of them on SQLite, by the whole key; a claim, by its index.
 fn by_the_whole_key(sql: &str) -> Option<&'static str> {
     let keys = [
-        ("AND number = CAST(r.value", "(org_id=? AND run_id=? AND number=?)"),
-        ("(run_id, number) IN", "(org_id=? AND run_id=? AND number=?)"),
-        ("AND seq = CAST(r.value", "(org_id=? AND run_id=? AND seq=?)"),
-        ("(run_id, seq) IN", "(org_id=? AND run_id=? AND seq=?)"),
+        ("UPDATE requests SET begun", "(org_id=? AND run_id=? AND number=?)"),
+        ("UPDATE requests SET due_at", "(org_id=? AND run_id=? AND number=?)"),
+        ("CROSS JOIN requests", "(org_id=? AND run_id=? AND number=?)"),
+        ("UPDATE message_states SET status = v", "(org_id=? AND run_id=? AND seq=?)"),
+        ("CROSS JOIN message", "(org_id=? AND run_id=? AND seq=?)"),
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
@@ -59,7 +60,9 @@ fn scans(line: &str, dialect: Dialect) -> bool {
         // Rows from a parameter, and what a part of the statement has put aside, are read whole.
         Dialect::Sqlite => {
             let aside = [
-                "SCAN r VIRTUAL",
+                "SCAN r",
+                "SCAN said",
+                "SCAN held",
                 "SCAN next",
                 "SCAN mine",
                 "SCAN idle",
