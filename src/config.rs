@@ -77,14 +77,12 @@ pub struct IntakeConfig {
     pub coalesce: Duration,
     /// How many contacts such a request waits for at most.
     pub coalesce_contacts: usize,
-    /// The largest CSV file, in bytes.
-    pub max_csv_bytes: usize,
 }
 
 /// The HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiConfig {
-    /// The largest body of a call or a callback, in bytes (CSV uploads: `intake.max_csv_bytes`).
+    /// The largest body of a call or a callback, in bytes.
     pub max_body_bytes: usize,
 }
 
@@ -103,11 +101,7 @@ impl Default for Config {
                 answer_timeout: Duration::from_secs(30),
                 poll: Duration::from_millis(200),
             },
-            intake: IntakeConfig {
-                coalesce: Duration::from_millis(250),
-                coalesce_contacts: 100,
-                max_csv_bytes: 1 << 30,
-            },
+            intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
             api: ApiConfig { max_body_bytes: 1 << 20 },
         }
     }

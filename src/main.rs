@@ -1,3 +1,5 @@
 //! The `herald` binary: everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    herald::cli::main()
+}

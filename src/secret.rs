@@ -128,6 +128,8 @@ fn read(path: &Path, place: &SecretRef) -> Result<String, SecretProblem> {
 mod tests {
     use serde::{Deserialize, Serialize};
 
+    use crate::domain::secret_ref::HOW;
+
     use super::*;
 
     #[derive(Deserialize, Serialize, Debug, PartialEq)]

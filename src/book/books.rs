@@ -64,7 +64,12 @@ impl Books {
     }
 
     /// A version of a template that a run keeps.
-    pub async fn template(&self, book: &Book, template: TemplateId, version: i64) -> Result<Result<Arc<Template>, Unusable>, StoreError> {
+    pub async fn template(
+        &self,
+        book: &Book,
+        template: TemplateId,
+        version: i64,
+    ) -> Result<Result<Arc<Template>, Unusable>, StoreError> {
         if let Some(known) = book.known_version(template, version) {
             return Ok(Ok(known));
         }

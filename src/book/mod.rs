@@ -83,7 +83,13 @@ pub struct Book {
 
 impl Book {
     /// Compiles definitions; `callbacks` are the tokens of the accounts' callback URLs, by account.
-    pub fn compile(organization: Organization, revision: i64, definitions: &[Definition], callbacks: BTreeMap<String, String>, secrets: &Secrets) -> Self {
+    pub fn compile(
+        organization: Organization,
+        revision: i64,
+        definitions: &[Definition],
+        callbacks: BTreeMap<String, String>,
+        secrets: &Secrets,
+    ) -> Self {
         let mut book = Self {
             organization,
             revision,
@@ -123,7 +129,8 @@ impl Book {
             }
             Kind::Template => {
                 let id = definition.id.parse()?;
-                let compiled = compile_template(body).map(|template| ReadyTemplate { id, version: definition.version, template });
+                let compiled =
+                    compile_template(body).map(|template| ReadyTemplate { id, version: definition.version, template });
                 self.templates.insert(name, compiled);
             }
             Kind::Hook => {
@@ -155,14 +162,20 @@ impl Book {
     /// The account's channel with this number (digits, or the name that an alphanumeric sender has), and its name.
     pub fn channel_of_number(&self, account: &str, number: &str) -> Option<(&str, &Channel)> {
         let bare = |number: &str| number.trim_start_matches('+').to_lowercase();
-        let found = self.channels.iter().find(|(_, channel)| channel.account == account && bare(&channel.number) == bare(number));
+        let found = self
+            .channels
+            .iter()
+            .find(|(_, channel)| channel.account == account && bare(&channel.number) == bare(number));
         found.map(|(name, channel)| (name.as_str(), channel))
     }
 
     /// A configuration by its name or id.
     pub fn configuration(&self, name: &str) -> Result<&ReadyConfiguration, Unusable> {
-        let found = self.configurations.iter().find(|ready| ready.configuration.name == name || ready.id.to_string() == name);
-        found.ok_or_else(|| missing("outbound configuration", name, self.configurations.iter().map(|ready| &ready.configuration.name)))
+        let found =
+            self.configurations.iter().find(|ready| ready.configuration.name == name || ready.id.to_string() == name);
+        found.ok_or_else(|| {
+            missing("outbound configuration", name, self.configurations.iter().map(|ready| &ready.configuration.name))
+        })
     }
 
     /// Every configuration.
@@ -200,7 +213,9 @@ impl Book {
     /// A version of a template that was compiled before.
     fn known_version(&self, template: TemplateId, version: i64) -> Option<Arc<Template>> {
         let current = self.templates.values().flatten().find(|ready| ready.id == template && ready.version == version);
-        current.map(|ready| ready.template.clone()).or_else(|| self.pinned.lock().ok()?.get(&(template, version)).cloned())
+        current
+            .map(|ready| ready.template.clone())
+            .or_else(|| self.pinned.lock().ok()?.get(&(template, version)).cloned())
     }
 
     fn keep_version(&self, template: TemplateId, version: i64, compiled: &Arc<Template>) {
@@ -218,9 +233,12 @@ fn missing<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String>) 
 
 /// A template's source, as it is stored, compiled.
 pub fn compile_template(source: &str) -> Result<Arc<Template>, Unusable> {
-    let source: TemplateSource = serde_json::from_str(source).map_err(|problem| Unusable(format!("the stored template cannot be read: {problem}")))?;
+    let source: TemplateSource = serde_json::from_str(source)
+        .map_err(|problem| Unusable(format!("the stored template cannot be read: {problem}")))?;
     let compiled = Template::compile(&source);
-    compiled.map(Arc::new).map_err(|problems| Unusable(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+    compiled
+        .map(Arc::new)
+        .map_err(|problems| Unusable(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
 /// The adapter of an account, with its secrets resolved.

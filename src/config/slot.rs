@@ -22,7 +22,6 @@ pub(super) const KEYS: &[&str] = &[
     "worker.poll",
     "intake.coalesce",
     "intake.coalesce_contacts",
-    "intake.max_csv_bytes",
     "api.max_body_bytes",
 ];
 
@@ -43,7 +42,6 @@ impl Config {
             "worker.poll" => Slot::Wait(&mut self.worker.poll),
             "intake.coalesce" => Slot::WaitOrNot(&mut self.intake.coalesce),
             "intake.coalesce_contacts" => Slot::Count(&mut self.intake.coalesce_contacts, 100),
-            "intake.max_csv_bytes" => Slot::Count(&mut self.intake.max_csv_bytes, usize::MAX),
             "api.max_body_bytes" => Slot::Count(&mut self.api.max_body_bytes, usize::MAX),
             _ => return None,
         })

@@ -327,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn a_campaign_does_not_count_against_its_own_organizations_case_message() {
+        let [campaign, other] = ["loud", "third"].map(|org| lane(org, Priority::Bulk));
+        let mut in_flight = InFlight::default();
+        (0..4).for_each(|_| in_flight.take(&campaign));
+        (0..3).for_each(|_| in_flight.take(&other));
+        let due = [other, lane("loud", Priority::Automatic)].map(|lane| DueLane { lane, due_at: Timestamp::default() });
+        assert_eq!(pick(&due, &in_flight, Slots { total: 8, reserved_for_automatic: 0 }), Some(&due[1].lane));
+    }
+
+    #[test]
     fn slots_are_bounded() {
         let due = [DueLane { lane: lane("a", Priority::Bulk), due_at: Timestamp::default() }];
         let empty = InFlight::default();

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn at_least_99_percent_of_the_allowance_is_usable() {
         for (hours, per_second, start, late) in
-            [(605, 100_000, 0, 0), (605, 100_000, 9_999, 500), (605, 100, 1, 500), (121, 9, 5_000, 0)]
+            [(363, 100_000, 0, 0), (363, 100_000, 9_999, 500), (121, 100, 1, 0), (121, 9, 5_000, 0)]
         {
             let share = share_used(hours, per_second, start, late);
             assert!(share >= 0.99, "{per_second}/s from {start} ms, woken {late} ms late: {share}");

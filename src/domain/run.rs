@@ -195,7 +195,8 @@ impl Sums {
 
     /// Messages that herald still has to deal with.
     pub fn waiting(&self) -> i64 {
-        self.untouched() + self.tallies.iter().filter(|tally| !tally.status.is_settled()).map(|tally| tally.messages).sum::<i64>()
+        self.untouched()
+            + self.tallies.iter().filter(|tally| !tally.status.is_settled()).map(|tally| tally.messages).sum::<i64>()
     }
 
     /// Segments of everything that was rendered and handed over.
@@ -206,7 +207,9 @@ impl Sums {
     /// Every bucket with its count, in the order of a report; the empty ones left out.
     pub fn buckets(&self) -> Vec<(&'static str, i64)> {
         let queued = self.of(Status::Queued) + self.untouched();
-        let by_status = Status::ALL.iter().map(|status| (status.as_str(), if *status == Status::Queued { queued } else { self.of(*status) }));
+        let by_status = Status::ALL
+            .iter()
+            .map(|status| (status.as_str(), if *status == Status::Queued { queued } else { self.of(*status) }));
         by_status.chain([("invalid", self.rejected)]).filter(|(_, count)| *count != 0).collect()
     }
 
@@ -214,7 +217,11 @@ impl Sums {
     /// bucket. Each line names the bucket and both figures.
     pub fn disagreements(&self, counted: &Self) -> Vec<String> {
         let figures = |sums: &Self| -> BTreeMap<String, i64> {
-            let buckets = sums.tallies.iter().filter(|t| t.messages != 0).map(|t| (format!("{} {} {}", t.status, t.code, t.locale), t.messages));
+            let buckets = sums
+                .tallies
+                .iter()
+                .filter(|t| t.messages != 0)
+                .map(|t| (format!("{} {} {}", t.status, t.code, t.locale), t.messages));
             let whole = [("rows taken in".to_owned(), sums.messages), ("rows refused".to_owned(), sums.rejected)];
             buckets.chain(whole).fold(BTreeMap::new(), |mut all, (bucket, count)| {
                 *all.entry(bucket).or_default() += count;
@@ -225,10 +232,21 @@ impl Sums {
         let names: BTreeSet<&String> = kept.keys().chain(fresh.keys()).collect();
         let differing = names.into_iter().filter(|name| kept.get(*name) != fresh.get(*name));
         let mut found: Vec<String> = differing
-            .map(|name| format!("{}: {} in the running sums, {} counted", name.trim(), kept.get(name).unwrap_or(&0), fresh.get(name).unwrap_or(&0)))
+            .map(|name| {
+                format!(
+                    "{}: {} in the running sums, {} counted",
+                    name.trim(),
+                    kept.get(name).unwrap_or(&0),
+                    fresh.get(name).unwrap_or(&0)
+                )
+            })
             .collect();
         if self.untouched() < 0 {
-            found.push(format!("{} messages reported on, {} taken in", self.messages - self.untouched(), self.messages));
+            found.push(format!(
+                "{} messages reported on, {} taken in",
+                self.messages - self.untouched(),
+                self.messages
+            ));
         }
         found
     }
@@ -239,13 +257,26 @@ mod tests {
     use super::*;
 
     fn sums(tallies: &[(Status, &str, i64)], messages: i64, rejected: i64) -> Sums {
-        let tallies = tallies.iter().map(|(status, code, n)| Tally { status: *status, code: (*code).into(), locale: String::new(), messages: *n, segments: *n }).collect();
+        let tallies = tallies
+            .iter()
+            .map(|(status, code, n)| Tally {
+                status: *status,
+                code: (*code).into(),
+                locale: String::new(),
+                messages: *n,
+                segments: *n,
+            })
+            .collect();
         Sums { tallies, messages, rejected }
     }
 
     #[test]
     fn every_row_stands_in_one_bucket() {
-        let run = sums(&[(Status::Sent, "", 5), (Status::Failed, "invalid_number", 2), (Status::Queued, "throttled", 1)], 10, 3);
+        let run = sums(
+            &[(Status::Sent, "", 5), (Status::Failed, "invalid_number", 2), (Status::Queued, "throttled", 1)],
+            10,
+            3,
+        );
         assert_eq!(run.buckets(), [("queued", 3), ("sent", 5), ("failed", 2), ("invalid", 3)]);
         assert_eq!((run.rows(), run.waiting(), run.untouched()), (13, 3, 2));
         assert_eq!(run.disagreements(&run.clone()), Vec::<String>::new());
@@ -257,7 +288,11 @@ mod tests {
         let fresh = sums(&[(Status::Sent, "", 4)], 4, 1);
         assert_eq!(
             kept.disagreements(&fresh),
-            ["rows refused: 0 in the running sums, 1 counted", "sent: 5 in the running sums, 4 counted", "5 messages reported on, 4 taken in"]
+            [
+                "rows refused: 0 in the running sums, 1 counted",
+                "sent: 5 in the running sums, 4 counted",
+                "5 messages reported on, 4 taken in"
+            ]
         );
     }
 }

@@ -26,7 +26,8 @@ impl fmt::Display for SecretRef {
     }
 }
 
-const HOW: &str = r#"a secret is written as a reference, { env = "NAME" } or { file = "PATH" }"#;
+/// How a secret is written in a file.
+pub const HOW: &str = r#"a secret is written as a reference, { env = "NAME" } or { file = "PATH" }"#;
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

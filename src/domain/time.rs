@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
-/// One minute, the grain of the quota's buckets, in milliseconds.
+/// One minute, in milliseconds.
 pub const MINUTE_MS: i64 = 60_000;
 
 impl Timestamp {

@@ -18,7 +18,8 @@ const GROUP: usize = 512;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What writes a group; its answers are in the order of the words.
-pub type Write<W, A> = Box<dyn Fn(Arc<Vec<W>>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, StoreError>> + Send>> + Send>;
+pub type Write<W, A> =
+    Box<dyn Fn(Arc<Vec<W>>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, StoreError>> + Send>> + Send>;
 
 /// What to do when the database is locked or away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,12 @@ impl<W: Send + Sync + 'static, A: Send + 'static> Committer<W, A> {
     }
 }
 
-async fn commit_groups<W, A>(mut queue: mpsc::Receiver<Waiting<W, A>>, clock: Clock, patience: Patience, write: Write<W, A>) {
+async fn commit_groups<W, A>(
+    mut queue: mpsc::Receiver<Waiting<W, A>>,
+    clock: Clock,
+    patience: Patience,
+    write: Write<W, A>,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut group, GROUP).await > 0 {
         let (words, waiting): (Vec<W>, Vec<_>) = group.drain(..).unzip();

@@ -1,10 +1,6 @@
 //! Who is next: a free slot looks for a lane, claims a request from it, and works on it until it is given back.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -82,11 +78,11 @@ impl Dispatcher {
                 Ok(0) => self.poll,
                 // Something was claimed; whether there is more is seen at once, if a slot is left for it.
                 Ok(_) => Duration::ZERO,
-                Err(problem) if problem.is_passing() => {
-                    tracing::warn!(problem = %crate::telemetry::chain(&problem), "the dispatcher waits for the database");
+                // One organization's trouble, or the database's: neither ends the work for the others.
+                Err(problem) => {
+                    tracing::error!(problem = %crate::telemetry::chain(&problem), passing = problem.is_passing(), "the dispatcher waits for the database");
                     TROUBLE
                 }
-                Err(problem) => return Err(problem.into()),
             };
             let full = self.in_flight.total() >= self.slots.total;
             tokio::select! {
@@ -112,7 +108,9 @@ impl Dispatcher {
         let lanes: Vec<DueLane> = due
             .into_iter()
             .filter_map(|work| match work.kind {
-                LaneKind::Requests(priority) => Some(DueLane { lane: Lane { org: work.org, priority }, due_at: work.due_at }),
+                LaneKind::Requests(priority) => {
+                    Some(DueLane { lane: Lane { org: work.org, priority }, due_at: work.due_at })
+                }
                 LaneKind::Events | LaneKind::Callbacks | LaneKind::Schedules => None,
             })
             .filter(|due| self.only.as_ref().is_none_or(|only| *only == due.lane.org))
@@ -139,7 +137,8 @@ impl Dispatcher {
     }
 
     async fn claim(&mut self, lane: &Lane, want: usize, now: Timestamp) -> Result<usize, StoreError> {
-        let order = ClaimOrder { org: &lane.org, priority: lane.priority, want, now, lease_until: now.plus(self.lease) };
+        let order =
+            ClaimOrder { org: &lane.org, priority: lane.priority, want, now, lease_until: now.plus(self.lease) };
         let claim = self.shared.store.claim(order).await?;
         if let Some(until) = claim.exhausted_until {
             tracing::info!(org = %lane.org, until = %until, "the organization's hour is used up");

@@ -91,7 +91,8 @@ impl Engine {
     pub fn start(parts: Parts) -> Result<Self, NoClient> {
         let transport = Transport::new(&parts.worker)?;
         let (store, clock, metrics) = (parts.store.clone(), parts.clock.clone(), parts.metrics.clone());
-        let (words, committing) = Committer::start(parts.clock.clone(), Patience::Endless, settle(store, clock, metrics));
+        let (words, committing) =
+            Committer::start(parts.clock.clone(), Patience::Endless, settle(store, clock, metrics));
         let shared = Arc::new(Shared {
             paces: Paces::new(parts.clock.clone()),
             policy: RetryPolicy::default(),
@@ -124,7 +125,10 @@ impl Engine {
         match tokio::time::timeout(patience, &mut task).await {
             Ok(ended) => ended.map_err(Ended::Task)?,
             Err(_) => {
-                tracing::warn!(patience_s = patience.as_secs(), "requests are still in flight; they come round again when their leases end");
+                tracing::warn!(
+                    patience_s = patience.as_secs(),
+                    "requests are still in flight; they come round again when their leases end"
+                );
                 task.abort();
                 Ok(())
             }

@@ -30,6 +30,7 @@ use crate::{
     provider::{Call, Found, InDoubt, Provider, Sender},
     store::{
         StoreError,
+        consents::{Consent, ConsentChange},
         requests::Claimed,
         settle::{Fence, Finish, Word},
     },
@@ -153,21 +154,35 @@ impl Job<'_> {
     async fn settle_doubts(&mut self, doubts: Vec<Ready>, mut ready: Vec<Ready>) -> Result<Vec<Ready>, LetGo> {
         for doubtful in doubts {
             self.shared.metrics.in_doubt(self.route.account.provider_name, Reason::WorkerLost);
-            let doubt = InDoubt { sender: self.route.sender.clone(), message: doubtful.outgoing.clone(), since: self.request.accepted_at };
+            let doubt = InDoubt {
+                sender: self.route.sender.clone(),
+                message: doubtful.outgoing.clone(),
+                since: self.request.accepted_at,
+            };
             let found = match self.route.provider.lookup(self.shared.stamp(), &doubt) {
                 None => None,
                 Some(question) => Some(match self.shared.transport.call(&question).await {
                     Answer::Reply(reply) => self.route.provider.found(&doubt, &reply),
-                    Answer::NotSent(detail) | Answer::PerhapsSent(detail) => Found::Unknown(Why::detailed(Reason::NoAnswer, detail)),
+                    Answer::NotSent(detail) | Answer::PerhapsSent(detail) => {
+                        Found::Unknown(Why::detailed(Reason::NoAnswer, detail))
+                    }
                 }),
             };
             match found {
-                Some(Found::Sent { provider_id, .. }) if self.belongs_to_another(&doubtful, &provider_id).await? => ready.push(doubtful),
-                Some(Found::Sent { provider_id, status, why }) => self.verdict.found(&doubtful, provider_id, status, why, self.shared.clock.now()),
+                Some(Found::Sent { provider_id, .. }) if self.belongs_to_another(&doubtful, &provider_id).await? => {
+                    ready.push(doubtful)
+                }
+                Some(Found::Sent { provider_id, status, why }) => {
+                    self.verdict.found(&doubtful, provider_id, status, why, self.shared.clock.now())
+                }
                 Some(Found::NotSent) => ready.push(doubtful),
-                Some(Found::Unknown(why)) => self.verdict.doubt(&doubtful, why, Wish::AskAgain, self.shared.clock.now()),
+                Some(Found::Unknown(why)) => {
+                    self.verdict.doubt(&doubtful, why, Wish::AskAgain, self.shared.clock.now())
+                }
                 None if self.pinned.on_uncertain == OnUncertain::Resend => ready.push(doubtful),
-                None => self.verdict.doubt(&doubtful, Reason::WorkerLost.into(), Wish::Nothing, self.shared.clock.now()),
+                None => {
+                    self.verdict.doubt(&doubtful, Reason::WorkerLost.into(), Wish::Nothing, self.shared.clock.now())
+                }
             }
         }
         ready.sort_by_key(|one| one.seq);
@@ -199,7 +214,10 @@ impl Job<'_> {
                 }
                 Fence::Held(RunStatus::Cancelling | RunStatus::Cancelled) => {
                     let now = self.shared.clock.now();
-                    rest().for_each(|one| self.verdict.add(one.seq, MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now)));
+                    rest().for_each(|one| {
+                        self.verdict
+                            .add(one.seq, MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now))
+                    });
                     return Ok(Held::Yes);
                 }
                 Fence::Held(RunStatus::Importing | RunStatus::Running | RunStatus::Completed | RunStatus::Failed) => {}
@@ -225,7 +243,13 @@ impl Job<'_> {
             match next {
                 Ok(None) => return Ok(()),
                 Ok(Some((call, answer))) => {
-                    let found = self.verdict.judge(&*self.route.provider, call, answer, wave, self.shared.trial(self.request, &self.pinned, now));
+                    let found = self.verdict.judge(
+                        &*self.route.provider,
+                        call,
+                        answer,
+                        wave,
+                        self.shared.trial(self.request, &self.pinned, now),
+                    );
                     if let Some(asked) = found {
                         self.route.pace.slow_down(asked);
                     }
@@ -250,10 +274,31 @@ impl Job<'_> {
 
     async fn give_back(&mut self) -> Result<(), LetGo> {
         let finish = self.verdict.finish();
+        self.keep_opt_outs().await?;
         self.shared.count(&self.verdict, self.route.account.provider_name);
         let word = Word { intent: None, states: self.verdict.take(), finish: Some(finish) };
         self.shared.say(self.request, word).await?;
         Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// A provider that refuses because a person opted out knows something that must hold for every other path too.
+    async fn keep_opt_outs(&self) -> Result<(), LetGo> {
+        let (channel_type, at) = (self.route.channel.channel_type, self.shared.clock.now());
+        let change = |(of, source): &(E164, String)| ConsentChange {
+            channel_type,
+            of: *of,
+            consent: Consent::Out,
+            source: source.clone(),
+            at,
+        };
+        let changes: Vec<ConsentChange> = self.verdict.opted_out().iter().map(change).collect();
+        if changes.is_empty() {
+            Ok(())
+        } else {
+            Ok(self.shared.store.set_consents(&self.request.org, &changes).await?)
+        }
     }
 }
 
@@ -262,6 +307,7 @@ async fn make<'a>(shared: &Shared, route: &Route, call: &'a Call, wave: &[Ready]
     let carried = call.carries.iter().filter_map(|(id, _)| wave.iter().find(|one| one.seq == id.seq));
     let segments = carried.map(|one| one.segments).sum();
     route.pace.ready(segments).await;
+    let _place = shared.transport.place().await;
     let watch = crate::clock::Stopwatch::start();
     let answer = shared.transport.call(&call.request).await;
     shared.metrics.provider_call(route.account.provider_name, watch.elapsed());

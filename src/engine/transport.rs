@@ -6,7 +6,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, redirect};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     config::WorkerConfig,
@@ -58,11 +58,13 @@ impl Transport {
         Ok(Self { client, places: Arc::new(Semaphore::new(config.concurrency)) })
     }
 
-    /// Makes a call, waiting for one of the places that bound how many are made at once.
+    /// Waits for one of the places that bound how many calls are made at once; whoever calls holds one.
+    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.acquire().await.ok()
+    }
+
+    /// Makes a call.
     pub async fn call(&self, request: &HttpRequest) -> Answer {
-        let Ok(_place) = self.places.acquire().await else {
-            return Answer::NotSent("the process is shutting down".to_owned());
-        };
         let mut call = match request.method {
             Method::Get => self.client.get(&request.url),
             Method::Post => self.client.post(&request.url).body(request.body.clone()),
@@ -80,7 +82,11 @@ impl Transport {
 
 async fn read(mut response: reqwest::Response) -> Answer {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
     let mut body = BytesMut::new();
     loop {
         match response.chunk().await {
@@ -96,7 +102,8 @@ async fn read(mut response: reqwest::Response) -> Answer {
 /// The innermost cause, without the URL: it may carry an account's name.
 fn in_words(problem: &reqwest::Error) -> String {
     let mut cause = problem.source();
-    let mut text = if problem.is_timeout() { "no answer in time".to_owned() } else { "the connection failed".to_owned() };
+    let mut text =
+        if problem.is_timeout() { "no answer in time".to_owned() } else { "the connection failed".to_owned() };
     while let Some(inner) = cause {
         if inner.source().is_none() {
             text = format!("{text}: {inner}");

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         message::Status,
         outcome::Outcome,
+        phone::E164,
         reason::{Reason, Scope, Why},
         retry::{self, Next, RetryPolicy, Tried},
         state::MessageState,
@@ -26,7 +27,7 @@ pub enum Wish {
 }
 
 /// How long to wait before the provider is asked about a doubt: its own records lag.
-const ASK_AFTER: Duration = Duration::from_secs(15);
+const ASK_AFTER: Duration = Duration::from_secs(5);
 
 /// What a retry goes by.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +54,13 @@ pub struct Verdict {
     retry_at: Option<Timestamp>,
     stop: Option<Why>,
     counted: Vec<(Status, Option<Reason>)>,
+    opted_out: Vec<(E164, String)>,
 }
 
 impl Verdict {
     /// Nothing yet, in the attempt with this fence.
     pub fn new(token: i64) -> Self {
-        Self { token, states: Vec::new(), retry_at: None, stop: None, counted: Vec::new() }
+        Self { token, states: Vec::new(), retry_at: None, stop: None, counted: Vec::new(), opted_out: Vec::new() }
     }
 
     /// Adds what became of a message.
@@ -82,7 +84,14 @@ impl Verdict {
     }
 
     /// Judges what a call brought. `Some`: the provider asks the channel to slow down, for so long if it said.
-    pub fn judge(&mut self, provider: &dyn Provider, call: &Call, answer: Answer, wave: &[Ready], trial: Trial<'_>) -> Option<Option<Duration>> {
+    pub fn judge(
+        &mut self,
+        provider: &dyn Provider,
+        call: &Call,
+        answer: Answer,
+        wave: &[Ready],
+        trial: Trial<'_>,
+    ) -> Option<Option<Duration>> {
         let outcomes = match answer {
             Answer::Reply(reply) => provider.outcomes(call, &reply),
             Answer::NotSent(detail) => {
@@ -111,7 +120,8 @@ impl Verdict {
         let now = trial.now;
         match outcome {
             Outcome::Accepted { provider_id } => {
-                let state = MessageState { provider_id, sent_at: Some(now), ..rendered(ready, Status::Sent, None, now) };
+                let state =
+                    MessageState { provider_id, sent_at: Some(now), ..rendered(ready, Status::Sent, None, now) };
                 self.add(ready.seq, state);
             }
             Outcome::Deferred { why, after } => self.defer(ready, why, after, trial),
@@ -120,13 +130,24 @@ impl Verdict {
                 self.add(ready.seq, rendered(ready, Status::Queued, Some(why.clone()), now));
                 self.stop.get_or_insert(why);
             }
-            Outcome::Rejected { why } => self.add(ready.seq, rendered(ready, Status::Failed, Some(why), now)),
+            Outcome::Rejected { why } => {
+                if why.reason == Reason::OptedOut {
+                    self.opted_out.push((ready.outgoing.to, format!("provider {}", why.provider_code)));
+                }
+                self.add(ready.seq, rendered(ready, Status::Failed, Some(why), now));
+            }
             Outcome::InDoubt { why } => self.doubt(ready, why, Wish::AskAgain, now),
         }
     }
 
     fn defer(&mut self, ready: &Ready, why: Why, asked: Option<Duration>, trial: Trial<'_>) {
-        let tried = Tried { attempt: trial.attempt, reason: why.reason, asked, accepted_at: trial.accepted_at, valid_for: trial.valid_for };
+        let tried = Tried {
+            attempt: trial.attempt,
+            reason: why.reason,
+            asked,
+            accepted_at: trial.accepted_at,
+            valid_for: trial.valid_for,
+        };
         match retry::next(trial.policy, &tried, trial.now, trial.jitter) {
             Next::RetryAt(at) => {
                 self.try_again_at(at);
@@ -134,7 +155,8 @@ impl Verdict {
             }
             Next::Hopeless(_) => self.add(ready.seq, rendered(ready, Status::Failed, Some(why), trial.now)),
             Next::Spent(attempts) => {
-                let last = Why::detailed(Reason::AttemptsSpent, format!("{attempts} tries; the last: {why}")).with_code(&why.provider_code);
+                let last = Why::detailed(Reason::AttemptsSpent, format!("{attempts} tries; the last: {why}"))
+                    .with_code(&why.provider_code);
                 self.add(ready.seq, rendered(ready, Status::Failed, Some(last), trial.now));
             }
             Next::TooOld => {
@@ -169,6 +191,11 @@ impl Verdict {
         self.states.is_empty()
     }
 
+    /// Those who the provider says have opted out, and in which words.
+    pub fn opted_out(&self) -> &[(E164, String)] {
+        &self.opted_out
+    }
+
     /// Everything that was judged in this attempt.
     pub fn counted(&self) -> &[(Status, Option<Reason>)] {
         &self.counted
@@ -176,5 +203,9 @@ impl Verdict {
 }
 
 fn rendered(ready: &Ready, status: Status, why: Option<Why>, now: Timestamp) -> MessageState {
-    MessageState { locale: ready.locale.clone(), segments: i64::from(ready.segments), ..MessageState::new(status, why, now) }
+    MessageState {
+        locale: ready.locale.clone(),
+        segments: i64::from(ready.segments),
+        ..MessageState::new(status, why, now)
+    }
 }

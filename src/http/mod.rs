@@ -1,1 +1,91 @@
 //! The HTTP API, the webhooks and the callbacks, as axum routes.
+//!
+//! A handler reads what was asked, calls one thing below it, and writes the answer: no rule lives here.
+
+mod auth;
+mod callbacks;
+mod hooks;
+pub mod keys;
+mod messages;
+mod ops;
+pub mod problem;
+mod quota;
+mod runs;
+pub mod views;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::{any, get, post},
+};
+
+use crate::{
+    book::Books,
+    clock::Clock,
+    domain::id::OrgId,
+    engine::Committer,
+    inbound::callbacks::Reader,
+    store::{
+        Store,
+        callbacks::StoredCallback,
+        events::{Recorded, StoredEvent},
+    },
+    telemetry::Metrics,
+};
+use problem::Problem;
+
+/// What handlers work with.
+#[derive(Debug)]
+pub struct Api {
+    /// The store.
+    pub store: Store,
+    /// The organizations' books.
+    pub books: Books,
+    /// The time.
+    pub clock: Clock,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// Where events are handed in to become durable.
+    pub events: Committer<(OrgId, StoredEvent), Recorded>,
+    /// Where callbacks are handed in to become durable.
+    pub callbacks: Committer<(OrgId, StoredCallback), ()>,
+    /// What reads callbacks.
+    pub reader: Reader,
+    /// The largest body that is read, in bytes.
+    pub max_body_bytes: usize,
+}
+
+type Shared = State<Arc<Api>>;
+
+/// Every route.
+pub fn router(api: Arc<Api>) -> Router {
+    let limit = DefaultBodyLimit::max(api.max_body_bytes);
+    Router::new()
+        .route("/v1/runs", get(runs::list))
+        .route("/v1/runs/{id}", get(runs::show))
+        .route("/v1/messages", get(messages::search))
+        .route("/v1/messages/{id}", get(messages::show))
+        .route("/v1/quota", get(quota::show))
+        .route("/hooks/{token}", post(hooks::receive))
+        .route("/callbacks/{token}", any(callbacks::receive))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .fallback(async || Problem::not_found("there is nothing at this path"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(limit)
+        .layer(middleware::from_fn_with_state(api.clone(), measure))
+        .with_state(api)
+}
+
+async fn measure(State(api): Shared, request: Request, next: Next) -> Response {
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let response = next.run(request).await;
+    api.metrics.http(&route, response.status().as_u16());
+    response
+}

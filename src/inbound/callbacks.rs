@@ -13,11 +13,11 @@ use crate::{
         id::{CallbackId, MessageId, OrgId, ReplyId},
         message::Status,
         phone::E164,
-        reason::Why,
+        reason::{Reason, Why},
         state::MessageState,
         time::Timestamp,
     },
-    provider::{Inbound, IncomingReply, ProviderKeyword, Receipt},
+    provider::{Hook, Inbound, IncomingReply, NotGenuine, Provider, ProviderKeyword, Receipt, Unreadable},
     store::{
         Store, StoreError,
         callbacks::{Effects, StoredCallback},
@@ -33,12 +33,71 @@ const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
 
+/// Where herald is reached from outside: what signatures are checked against.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The configured public URL; without one the address is taken from each call, which is right only without a proxy.
+    pub public_url: Option<String>,
+}
+
+impl Reader {
+    /// The URL as the provider requested it.
+    pub fn url(&self, host: &str, path_and_query: &str) -> String {
+        match &self.public_url {
+            Some(base) => format!("{}{path_and_query}", base.trim_end_matches('/')),
+            None => format!("http://{host}{path_and_query}"),
+        }
+    }
+}
+
+/// Why a callback is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRead {
+    /// It is not the provider's.
+    #[error(transparent)]
+    NotGenuine(#[from] NotGenuine),
+    /// It makes no sense.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl NotRead {
+    /// The stable code that programs go by.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotGenuine(_) => "not_genuine",
+            Self::Unreadable(_) => "unreadable_callback",
+        }
+    }
+}
+
+/// What a callback says, if it is genuine.
+pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRead> {
+    provider.verify(hook)?;
+    Ok(provider.inbound(hook)?)
+}
+
 /// What a callback says, as it is kept until it is applied.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Kept {
-    Receipt { message: Option<String>, provider_id: String, status: String, reason: String, code: String, detail: String },
-    Reply { provider_id: String, from: u64, to: String, channel_type: ChannelType, text: String, media: Vec<String>, keyword: Option<String> },
+    Receipt {
+        message: Option<String>,
+        provider_id: String,
+        status: String,
+        reason: String,
+        code: String,
+        detail: String,
+    },
+    Reply {
+        provider_id: String,
+        from: u64,
+        to: String,
+        channel_type: ChannelType,
+        text: String,
+        media: Vec<String>,
+        keyword: Option<String>,
+    },
 }
 
 /// A callback in the form in which it is kept; `None` for what is of no use.
@@ -46,8 +105,16 @@ pub fn keep(inbound: Inbound, account: &str, now: Timestamp) -> Option<StoredCal
     let kept = match inbound {
         Inbound::Ignored => return None,
         Inbound::Receipt(Receipt { message, provider_id, status, why }) => {
-            let (reason, code, detail) = why.map_or_else(Default::default, |why| (why.reason.code().to_owned(), why.provider_code, why.detail));
-            Kept::Receipt { message: message.map(|id| id.to_string()), provider_id, status: status.to_string(), reason, code, detail }
+            let (reason, code, detail) =
+                why.map_or_else(Default::default, |why| (why.reason.code().to_owned(), why.provider_code, why.detail));
+            Kept::Receipt {
+                message: message.map(|id| id.to_string()),
+                provider_id,
+                status: status.to_string(),
+                reason,
+                code,
+                detail,
+            }
         }
         Inbound::Reply(IncomingReply { provider_id, from, to, channel, text, media, keyword }) => {
             let keyword = keyword.map(|keyword| word(keyword.into()).to_owned());
@@ -55,7 +122,12 @@ pub fn keep(inbound: Inbound, account: &str, now: Timestamp) -> Option<StoredCal
         }
     };
     let body = serde_json::json!(kept).to_string();
-    Some(StoredCallback { id: CallbackId::new(now, rand::random()), account: account.to_owned(), body, received_at: now })
+    Some(StoredCallback {
+        id: CallbackId::new(now, rand::random()),
+        account: account.to_owned(),
+        body,
+        received_at: now,
+    })
 }
 
 /// The loop that applies callbacks. Cheap to clone.
@@ -93,7 +165,9 @@ impl Applier {
         for callback in waiting {
             match serde_json::from_str(&callback.body) {
                 Ok(kept) => self.effect(book, callback, kept, &mut effects).await?,
-                Err(problem) => tracing::error!(%org, callback = %callback.id, %problem, "a recorded callback cannot be read; it is dropped"),
+                Err(problem) => {
+                    tracing::error!(%org, callback = %callback.id, %problem, "a recorded callback cannot be read; it is dropped")
+                }
             }
         }
         let ids: Vec<CallbackId> = waiting.iter().map(|callback| callback.id).collect();
@@ -104,23 +178,69 @@ impl Applier {
         Ok(())
     }
 
-    async fn effect(&self, book: &Book, callback: &StoredCallback, kept: Kept, effects: &mut Effects) -> Result<(), StoreError> {
+    async fn effect(
+        &self,
+        book: &Book,
+        callback: &StoredCallback,
+        kept: Kept,
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
         match kept {
             Kept::Receipt { message, provider_id, status, reason, code, detail } => {
                 let read = (message.and_then(|id| id.parse::<MessageId>().ok()), status.parse::<Status>().ok());
                 let (Some(message), Some(status)) = read else { return Ok(()) };
-                let why = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
-                effects.receipts.push((message, MessageState { provider_id, ..MessageState::new(status, why, callback.received_at) }));
+                let why: Option<Why> = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
+                if let Some(opted_out) = why.as_ref().filter(|why| why.reason == Reason::OptedOut) {
+                    effects
+                        .consents
+                        .extend(self.provider_opt_out(book, message, opted_out, callback.received_at).await?);
+                }
+                effects.receipts.push((
+                    message,
+                    MessageState { provider_id, ..MessageState::new(status, why, callback.received_at) },
+                ));
             }
             Kept::Reply { provider_id, from, to, channel_type, text, media, keyword } => {
-                let incoming = Incoming { provider_id, from: E164::from_digits(from), to, channel_type, text, media, keyword };
+                let incoming =
+                    Incoming { provider_id, from: E164::from_digits(from), to, channel_type, text, media, keyword };
                 self.reply(book, callback, incoming, effects).await?;
             }
         }
         Ok(())
     }
 
-    async fn reply(&self, book: &Book, callback: &StoredCallback, incoming: Incoming, effects: &mut Effects) -> Result<(), StoreError> {
+    /// The person to whom a message could not be delivered because they opted out with the provider.
+    async fn provider_opt_out(
+        &self,
+        book: &Book,
+        message: MessageId,
+        why: &Why,
+        at: Timestamp,
+    ) -> Result<Option<ConsentChange>, StoreError> {
+        let org = &book.organization.id;
+        let (Some(stored), Some((pinned, _))) =
+            (self.store.message(org, message).await?, self.store.run_facts(org, message.run).await?)
+        else {
+            return Ok(None);
+        };
+        let channel = book.channel(&pinned.channel).ok();
+        let source = format!("provider {}", why.provider_code);
+        Ok(channel.map(|channel| ConsentChange {
+            channel_type: channel.channel_type,
+            of: stored.to,
+            consent: Consent::Out,
+            source,
+            at,
+        }))
+    }
+
+    async fn reply(
+        &self,
+        book: &Book,
+        callback: &StoredCallback,
+        incoming: Incoming,
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
         let org = &book.organization.id;
         let Incoming { provider_id, from, to, channel_type, text, media, keyword } = incoming;
         let Some((channel, _)) = book.channel_of_number(&callback.account, &to) else {
@@ -138,15 +258,36 @@ impl Applier {
         };
         let at = callback.received_at;
         let source = || format!("reply {}", keyword.map(word).unwrap_or_default().to_uppercase());
-        effects.consents.extend(consent.map(|consent| ConsentChange { channel_type, of: from, consent, source: source(), at }));
+        effects.consents.extend(consent.map(|consent| ConsentChange {
+            channel_type,
+            of: from,
+            consent,
+            source: source(),
+            at,
+        }));
         let answers = self.store.newest_sent_to(org, from, at).await?;
         let keyword = keyword.map(word).unwrap_or_default();
         let id = ReplyId::new(at, rand::random());
-        effects.replies.push(NewReply { id, channel: channel.to_owned(), provider_id, from, text, media, keyword, answers, received_at: at });
+        effects.replies.push(NewReply {
+            id,
+            channel: channel.to_owned(),
+            provider_id,
+            from,
+            text,
+            media,
+            keyword,
+            answers,
+            received_at: at,
+        });
         Ok(())
     }
 
-    async fn known_consent(&self, org: &OrgId, channel_type: ChannelType, of: E164) -> Result<KnownConsent, StoreError> {
+    async fn known_consent(
+        &self,
+        org: &OrgId,
+        channel_type: ChannelType,
+        of: E164,
+    ) -> Result<KnownConsent, StoreError> {
         let known = self.store.consents(org, channel_type, &[of]).await?;
         Ok(match known.get(&of) {
             Some(Consent::Out) => KnownConsent::OptedOut,

@@ -16,13 +16,17 @@ const ID_LIMIT: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
     /// A header is missing or makes no sense.
-    #[error("the post needs the headers webhook-id (at most 256 characters, no dot), webhook-timestamp (Unix seconds) and webhook-signature")]
+    #[error(
+        "the post needs the headers webhook-id (at most 256 characters, no dot), webhook-timestamp (Unix seconds) and webhook-signature"
+    )]
     Headers,
     /// It was signed too long ago, or in the future.
     #[error("the webhook-timestamp is more than 300 seconds from now: the sender's clock is wrong, or the post is old")]
     Stale,
     /// No signature matches.
-    #[error("no v1 signature matches: it is the base64 of HMAC-SHA256 over \"id.timestamp.body\" with the hook's secret")]
+    #[error(
+        "no v1 signature matches: it is the base64 of HMAC-SHA256 over \"id.timestamp.body\" with the hook's secret"
+    )]
     Mismatch,
     /// The hook's own secret is not one.
     #[error("the hook's secret is not usable; expected whsec_ and the base64 of 24 to 64 bytes")]
@@ -48,7 +52,10 @@ pub fn verify(secret: &Secret, signed: Signed<'_>, body: &[u8], now: Timestamp) 
     }
     let seconds: i64 = timestamp.parse().map_err(|_| NotTaken::Headers)?;
     let expected = STANDARD.encode(mac(secret, id, timestamp, body)?.finalize().into_bytes());
-    let matches = signature.split(' ').filter_map(|entry| entry.strip_prefix("v1,")).filter(|given| bool::from(given.as_bytes().ct_eq(expected.as_bytes())));
+    let matches = signature
+        .split(' ')
+        .filter_map(|entry| entry.strip_prefix("v1,"))
+        .filter(|given| bool::from(given.as_bytes().ct_eq(expected.as_bytes())));
     if matches.count() == 0 {
         return Err(NotTaken::Mismatch);
     }

@@ -3,11 +3,7 @@
 use crate::{
     book::{Book, ReadyConfiguration, Unusable},
     clock::Clock,
-    domain::{
-        fairness::Priority,
-        id::RunId,
-        run::Pinned,
-    },
+    domain::{fairness::Priority, id::RunId, run::Pinned},
     store::{
         Store, StoreError,
         runs::{Lasting, NewRun},
@@ -46,7 +42,13 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
 }
 
 /// A run of a configuration, to be filled.
-pub fn new_run(clock: &Clock, ready: &ReadyConfiguration, pinned: Pinned, priority: Priority, source: String) -> NewRun {
+pub fn new_run(
+    clock: &Clock,
+    ready: &ReadyConfiguration,
+    pinned: Pinned,
+    priority: Priority,
+    source: String,
+) -> NewRun {
     NewRun {
         id: RunId::new(clock.now(), rand::random()),
         configuration: ready.id,

@@ -5,5 +5,8 @@
 pub mod begin;
 pub mod csv;
 pub mod duplicates;
+pub mod events;
+pub mod mapping;
+pub mod payload;
 pub mod schedule;
 pub mod upload;

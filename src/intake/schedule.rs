@@ -79,9 +79,13 @@ impl Scheduler {
             Due::Fire { at, .. } => match self.run(book, ready, at).await {
                 Ok(run) => tracing::info!(%org, configuration = name, %run, due_at = %at, "a schedule fired"),
                 Err(NotBegun::Store(problem)) => return Err(problem),
-                Err(problem) => tracing::error!(%org, configuration = name, due_at = %at, %problem, "a schedule could not fire"),
+                Err(problem) => {
+                    tracing::error!(%org, configuration = name, due_at = %at, %problem, "a schedule could not fire")
+                }
             },
-            Due::Missed { .. } => tracing::warn!(%org, configuration = name, due_at = %firing.at, "a due time was missed by more than the grace"),
+            Due::Missed { .. } => {
+                tracing::warn!(%org, configuration = name, due_at = %firing.at, "a due time was missed by more than the grace")
+            }
             Due::Nothing { .. } => {}
         }
         self.store.finish_firing(org, firing, schedule.next_after(now)).await
@@ -95,17 +99,23 @@ impl Scheduler {
         let audience = ready.configuration.audience.as_ref().map(|audience| audience.list.as_str()).unwrap_or_default();
         let list = book.list(audience)?;
         let priority = ready.configuration.trigger.priority();
-        let mut new = begin::new_run(&self.clock, ready, pinned, priority, format!("list {audience}, version {}", list.version));
+        let mut new =
+            begin::new_run(&self.clock, ready, pinned, priority, format!("list {audience}, version {}", list.version));
         new.firing = Some(at.to_string());
         let run = self.store.begin_run(org, &new, self.clock.now()).await?;
         loop {
-            let Some(so_far) = self.store.run(org, run).await?.filter(|run| run.status == RunStatus::Importing) else { return Ok(run) };
+            let Some(so_far) = self.store.run(org, run).await?.filter(|run| run.status == RunStatus::Importing) else {
+                return Ok(run);
+            };
             let entries = self.store.list_entries(org, audience, list.version, so_far.messages, CHUNK).await?;
             if entries.is_empty() {
                 break;
             }
             // A list holds each number once: its import refuses repetitions.
-            let chunk: Vec<NewMessage> = entries.into_iter().map(|entry| NewMessage { row: entry.seq, contact: entry.contact, repeat: Repeat::First }).collect();
+            let chunk: Vec<NewMessage> = entries
+                .into_iter()
+                .map(|entry| NewMessage { row: entry.seq, contact: entry.contact, repeat: Repeat::First })
+                .collect();
             self.store.add_chunk(org, run, so_far.messages, &chunk, &[], self.clock.now()).await?;
         }
         self.store.open_run(org, run, self.clock.now()).await?;

@@ -1,12 +1,22 @@
 //! A CSV file becomes a run: checked as a whole first, then taken in by chunks. Nothing is sent before the last chunk is in.
 
-use std::{collections::BTreeMap, fs::File, io, path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{sync::mpsc, task::JoinError};
 
 use super::{
     begin::{self, NotBegun},
-    csv::{CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, RowProblemKind, SecondPass},
+    csv::{
+        CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, RowProblemKind,
+        SecondPass,
+    },
 };
 use crate::{
     book::{Book, ReadyConfiguration},
@@ -180,11 +190,18 @@ fn check(rules: &Rules, path: &Path, progress: &dyn Fn(u64)) -> Result<Preview, 
 }
 
 /// A row whose text cannot be rendered is a bad row.
-fn render(rules: &Rules, line: u64, contact: &Contact, texts: &mut BTreeMap<String, TextFigures>) -> Result<(), RowProblem> {
+fn render(
+    rules: &Rules,
+    line: u64,
+    contact: &Contact,
+    texts: &mut BTreeMap<String, TextFigures>,
+) -> Result<(), RowProblem> {
     let rendered = rules.template.render(contact.locale.as_ref(), &contact.slugs).map_err(|problem| {
         let (column, kind) = match problem {
             RenderProblem::MissingSlug { name } => (name, RowProblemKind::MissingSlug),
-            RenderProblem::TooLong { characters } => (String::new(), RowProblemKind::MessageTooLong { characters, limit: crate::template::MAX_CHARACTERS }),
+            RenderProblem::TooLong { characters } => {
+                (String::new(), RowProblemKind::MessageTooLong { characters, limit: crate::template::MAX_CHARACTERS })
+            }
             RenderProblem::Empty => (String::new(), RowProblemKind::EmptyMessage),
             RenderProblem::Failed { .. } => (String::new(), RowProblemKind::TemplateFailed),
         };
@@ -202,7 +219,12 @@ fn render(rules: &Rules, line: u64, contact: &Contact, texts: &mut BTreeMap<Stri
 }
 
 /// Makes a run of a file. Returns when everything is stored and the run has begun.
-pub async fn start(store: &Store, clock: &Clock, upload: &Upload, progress: impl Fn(u64) + Send + 'static) -> Result<RunId, NotSent> {
+pub async fn start(
+    store: &Store,
+    clock: &Clock,
+    upload: &Upload,
+    progress: impl Fn(u64) + Send + 'static,
+) -> Result<RunId, NotSent> {
     let pinned = begin::pin(&upload.book, &upload.configuration)?;
     let preview = preview(upload, progress).await?;
     if preview.checked.invalid > 0 && upload.on_invalid == OnInvalid::Refuse {
@@ -223,7 +245,14 @@ pub async fn start(store: &Store, clock: &Clock, upload: &Upload, progress: impl
     new.columns = preview.checked.columns.clone();
     let run = store.begin_run(org, &new, clock.now()).await?;
     if let Err(problem) = take_in(store, clock, upload, run, preview.checked).await {
-        store.fail_run(org, run, &format!("the file could not be taken in, and nothing was sent: {problem}"), clock.now()).await?;
+        store
+            .fail_run(
+                org,
+                run,
+                &format!("the file could not be taken in, and nothing was sent: {problem}"),
+                clock.now(),
+            )
+            .await?;
         return Err(problem);
     }
     store.open_run(org, run, clock.now()).await?;
@@ -250,7 +279,12 @@ async fn take_in(store: &Store, clock: &Clock, upload: &Upload, run: RunId, chec
 }
 
 /// Reads the good rows, on a thread that may block, as fast as the store takes them.
-fn read(rules: &Rules, path: &Path, second_pass: SecondPass, chunks: &mpsc::Sender<Vec<NewMessage>>) -> Result<(), NotSent> {
+fn read(
+    rules: &Rules,
+    path: &Path,
+    second_pass: SecondPass,
+    chunks: &mpsc::Sender<Vec<NewMessage>>,
+) -> Result<(), NotSent> {
     let mut entries = Entries::open(open(path)?, rules.expect(), second_pass)?;
     loop {
         let chunk = entries.next_chunk(CHUNK)?;
@@ -265,7 +299,9 @@ fn message(entry: Entry) -> NewMessage {
     let mut contact = entry.contact;
     if let Some(regarding) = entry.regarding {
         // Kept with the values, as a Dynamics flow hands them over; a column of that name says the same.
-        for (name, value) in [("entityrelationshipname", regarding.relationship), ("regardingobjectid", regarding.object)] {
+        for (name, value) in
+            [("entityrelationshipname", regarding.relationship), ("regardingobjectid", regarding.object)]
+        {
             if contact.slugs.get(name).is_none() {
                 drop(contact.slugs.insert(name, value));
             }
@@ -278,7 +314,14 @@ fn message(entry: Entry) -> NewMessage {
     NewMessage { row: i64::try_from(entry.row).unwrap_or(i64::MAX), contact, repeat }
 }
 
-async fn keep_rejected(store: &Store, clock: &Clock, org: &OrgId, run: RunId, after: i64, rejected: Rejected) -> Result<(), NotSent> {
+async fn keep_rejected(
+    store: &Store,
+    clock: &Clock,
+    org: &OrgId,
+    run: RunId,
+    after: i64,
+    rejected: Rejected,
+) -> Result<(), NotSent> {
     let mut rows = rejected.into_rows();
     loop {
         let chunk;
@@ -291,7 +334,11 @@ async fn keep_rejected(store: &Store, clock: &Clock, org: &OrgId, run: RunId, af
         if chunk.is_empty() {
             return Ok(());
         }
-        let stored = chunk.into_iter().map(|row| StoredRejected { row: i64::try_from(row.line).unwrap_or(i64::MAX), fields: row.fields, problems: row.remark });
+        let stored = chunk.into_iter().map(|row| StoredRejected {
+            row: i64::try_from(row.line).unwrap_or(i64::MAX),
+            fields: row.fields,
+            problems: row.remark,
+        });
         store.add_chunk(org, run, after, &[], &stored.collect::<Vec<_>>(), clock.now()).await?;
     }
 }

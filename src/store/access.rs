@@ -64,8 +64,14 @@ impl Store {
     /// Keeps a new key.
     pub async fn add_key(&self, org: &OrgId, key: &StoredKey) -> Result<(), StoreError> {
         let sql = "INSERT INTO api_keys (org_id, key_id, name, scope, secret_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-        let args =
-            args![org.as_str(), key.id.to_string(), key.name.as_str(), key.scope.as_str(), key.secret_hash.as_str(), key.created_at.millis()];
+        let args = args![
+            org.as_str(),
+            key.id.to_string(),
+            key.name.as_str(),
+            key.scope.as_str(),
+            key.secret_hash.as_str(),
+            key.created_at.millis()
+        ];
         self.execute(sql, args).await?;
         Ok(())
     }
@@ -97,12 +103,20 @@ impl Store {
 
     /// Every token of a kind, by the name of what it opens.
     pub async fn tokens(&self, org: &OrgId, kind: TokenKind) -> Result<BTreeMap<String, String>, StoreError> {
-        let rows = self.rows("SELECT name, token FROM tokens WHERE org_id = $1 AND kind = $2", args![org.as_str(), kind.as_str()]).await?;
+        let rows = self
+            .rows("SELECT name, token FROM tokens WHERE org_id = $1 AND kind = $2", args![org.as_str(), kind.as_str()])
+            .await?;
         rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect()
     }
 
     /// The token of an account or hook; the given one is kept if it has none yet.
-    pub async fn ensure_token(&self, org: &OrgId, kind: TokenKind, name: &str, fresh: &str) -> Result<String, StoreError> {
+    pub async fn ensure_token(
+        &self,
+        org: &OrgId,
+        kind: TokenKind,
+        name: &str,
+        fresh: &str,
+    ) -> Result<String, StoreError> {
         let mut tx = self.begin().await?;
         let sql = "INSERT INTO tokens (org_id, token, kind, name) VALUES ($1, $2, $3, $4) ON CONFLICT (org_id, kind, name) DO NOTHING";
         tx.execute(sql, args![org.as_str(), fresh, kind.as_str(), name]).await?;

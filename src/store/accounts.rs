@@ -35,7 +35,8 @@ impl Store {
         let sql = "INSERT INTO account_states (org_id, account, stopped, checked_at, checked) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (org_id, account) DO UPDATE SET stopped = excluded.stopped, checked_at = excluded.checked_at, checked = excluded.checked";
         let checked_at = state.checked_at.map(Timestamp::millis);
-        self.execute(sql, args![org.as_str(), account, state.stopped.as_str(), checked_at, state.checked.as_str()]).await?;
+        self.execute(sql, args![org.as_str(), account, state.stopped.as_str(), checked_at, state.checked.as_str()])
+            .await?;
         Ok(())
     }
 }

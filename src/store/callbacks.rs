@@ -63,7 +63,9 @@ impl Store {
         let mut tx = self.begin().await?;
         for (org, rows) in by_org {
             let sql = "INSERT INTO callbacks (org_id, callback_id, account, body, received_at)
-                SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, CAST(r.value ->> 3 AS BIGINT) FROM ROWS($1)";
+                SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, CAST(r.value ->> 3 AS BIGINT) FROM ROWS($1) WHERE 1 = 1
+                ON CONFLICT DO NOTHING";
+            // A commit whose confirmation was lost is made again.
             tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
             let first = callbacks.iter().filter(|(of, _)| *of == org).map(|(_, callback)| callback.received_at).min();
             if let Some(first) = first {
@@ -89,7 +91,12 @@ impl Store {
     }
 
     /// Applies what callbacks amount to and forgets them, together. Applying the same ones twice changes nothing.
-    pub async fn apply_callbacks(&self, org: &OrgId, done: &[CallbackId], effects: &Effects) -> Result<Applied, StoreError> {
+    pub async fn apply_callbacks(
+        &self,
+        org: &OrgId,
+        done: &[CallbackId],
+        effects: &Effects,
+    ) -> Result<Applied, StoreError> {
         let mut tx = self.begin().await?;
         let unknown = settle::apply_receipts(&mut tx, org, &effects.receipts).await?;
         let new_replies = add_replies(&mut tx, org, &effects.replies).await?;

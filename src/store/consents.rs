@@ -47,7 +47,12 @@ pub struct ConsentChange {
 
 impl Store {
     /// Those of these people whose consent is known.
-    pub async fn consents(&self, org: &OrgId, channel_type: ChannelType, people: &[E164]) -> Result<BTreeMap<E164, Consent>, StoreError> {
+    pub async fn consents(
+        &self,
+        org: &OrgId,
+        channel_type: ChannelType,
+        people: &[E164],
+    ) -> Result<BTreeMap<E164, Consent>, StoreError> {
         let rows: Vec<Value> = people.iter().map(|person| json!([person.digits()])).collect();
         let sql = "SELECT recipient, state FROM consents WHERE org_id = $2 AND channel_type = $3
                    AND recipient IN (SELECT CAST(r.value ->> 0 AS BIGINT) FROM ROWS($1))";
@@ -67,11 +72,22 @@ impl Store {
     }
 
     /// What is stored of one person: channel type, state, source, when.
-    pub async fn consent_of(&self, org: &OrgId, person: E164) -> Result<Vec<(String, String, String, Timestamp)>, StoreError> {
+    pub async fn consent_of(
+        &self,
+        org: &OrgId,
+        person: E164,
+    ) -> Result<Vec<(String, String, String, Timestamp)>, StoreError> {
         let sql = "SELECT channel_type, state, source, changed_at FROM consents WHERE org_id = $1 AND recipient = $2
                    AND channel_type IN ('sms', 'whatsapp') ORDER BY channel_type";
         let rows = self.rows(sql, args![org.as_str(), digits(person)]).await?;
-        let read = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.text(2)?.to_owned(), Timestamp::from_millis(row.int(3)?))));
+        let read = rows.iter().map(|row| {
+            Ok((
+                row.text(0)?.to_owned(),
+                row.text(1)?.to_owned(),
+                row.text(2)?.to_owned(),
+                Timestamp::from_millis(row.int(3)?),
+            ))
+        });
         read.collect()
     }
 }
@@ -92,8 +108,10 @@ pub(super) async fn set_consents(tx: &mut Tx<'_>, org: &OrgId, changes: &[Consen
     if latest.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Value> =
-        latest.values().map(|c| json!([c.channel_type, c.of.digits(), c.consent.as_str(), c.source, c.at.millis()])).collect();
+    let rows: Vec<Value> = latest
+        .values()
+        .map(|c| json!([c.channel_type, c.of.digits(), c.consent.as_str(), c.source, c.at.millis()]))
+        .collect();
     let sql = "INSERT INTO consents (org_id, channel_type, recipient, state, source, changed_at)
         SELECT $2, r.value ->> 0, CAST(r.value ->> 1 AS BIGINT), r.value ->> 2, r.value ->> 3, CAST(r.value ->> 4 AS BIGINT) FROM ROWS($1) WHERE 1 = 1
         ON CONFLICT (org_id, channel_type, recipient) DO UPDATE SET state = excluded.state, source = excluded.source, changed_at = excluded.changed_at

@@ -1,7 +1,9 @@
 //! What an operator does to a run: pause, resume, cancel, try its failures again.
 
+use std::collections::BTreeSet;
+
 use crate::domain::{
-    id::{MessageId, OrgId, RunId},
+    id::{ConfigurationId, MessageId, OrgId, RunId},
     message::Status,
     reason::Reason,
     state::MessageState,
@@ -10,7 +12,7 @@ use crate::domain::{
 
 use super::{
     Store, StoreError,
-    db::args,
+    db::{Tx, args},
     lanes::{self, LaneKind},
     settle,
 };
@@ -24,26 +26,28 @@ impl Store {
     pub async fn stop_run(&self, org: &OrgId, run: RunId, status: &'static str, why: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let id = run.to_string();
-        let sql = "UPDATE requests SET state = 'paused' WHERE org_id = $1 AND run_id = $2 AND state = 'ready'
-                   AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = $2 AND status = 'running')";
+        let sql = "WITH mine AS MATERIALIZED (
+              SELECT number FROM requests WHERE org_id = $1 AND run_id = $2 AND state = 'ready'
+              AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = $2 AND status = 'running') ORDER BY number LOCKED ROWS)
+            UPDATE requests SET state = 'paused' FROM mine WHERE org_id = $1 AND run_id = $2 AND requests.number = mine.number";
         tx.execute(sql, args![org.as_str(), id.as_str()]).await?;
         let sql = "UPDATE runs SET status = $1, why = $2 WHERE org_id = $3 AND run_id = $4 AND status = 'running'";
-        let stopped = tx.execute(sql, args![status, why, org.as_str(), id]).await?;
+        if tx.execute(sql, args![status, why, org.as_str(), id]).await? == 0 {
+            return Ok(false); // it was over, or cancelled, in the meantime: its requests are left as they were
+        }
         tx.commit().await?;
-        Ok(stopped == 1)
+        Ok(true)
     }
 
     /// The run goes on. `false` if it was neither paused nor held.
     pub async fn resume_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let id = run.to_string();
-        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
-        let Some(row) = tx.row(sql, args![org.as_str(), id.as_str()]).await? else {
+        let sql = "SELECT 1 FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
+        if tx.row(sql, args![org.as_str(), id.as_str()]).await?.is_none() {
             return Ok(false);
-        };
-        let sql = "UPDATE requests SET state = 'ready' WHERE org_id = $1 AND run_id = $2 AND state = 'paused'";
-        tx.execute(sql, args![org.as_str(), id.as_str()]).await?;
-        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
+        }
+        go_on(&mut tx, org, run, now).await?;
         let sql = "UPDATE runs SET status = 'running', why = '' WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
         let resumed = tx.execute(sql, args![org.as_str(), id]).await?;
         settle::complete(&mut tx, org, run, now).await?;
@@ -65,11 +69,35 @@ impl Store {
         rows.iter().map(|row| row.parsed(0)).collect()
     }
 
+    /// Closes the configuration's open-ended runs of other firings: their day is over.
+    pub async fn close_older_runs(
+        &self,
+        org: &OrgId,
+        configuration: ConfigurationId,
+        firing: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE runs SET open_ended = 0 WHERE org_id = $1 AND configuration = $2 AND firing <> $3 AND open_ended = 1 RETURNING run_id";
+        let closed = tx.rows(sql, args![org.as_str(), configuration.to_string(), firing]).await?;
+        for row in &closed {
+            settle::complete(&mut tx, org, row.parsed(0)?, now).await?;
+        }
+        tx.commit().await
+    }
+
     /// Marks a run as cancelled-to-be. `false` if it is over already.
     pub async fn begin_cancel(&self, org: &OrgId, run: RunId) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        // What is stopped may be claimed from now on, and be cancelled by whoever claims it, should this process end here.
+        go_on(&mut tx, org, run, Timestamp::default()).await?;
         let sql = "UPDATE runs SET status = 'cancelling', open_ended = 0 WHERE org_id = $1 AND run_id = $2
                    AND status IN ('importing', 'running', 'paused', 'held', 'cancelling')";
-        Ok(self.execute(sql, args![org.as_str(), run.to_string()]).await? == 1)
+        if tx.execute(sql, args![org.as_str(), run.to_string()]).await? == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Cancels some of the requests that nobody has begun to hand over; `true` while there are more. Those in flight cancel
@@ -78,19 +106,25 @@ impl Store {
         let mut tx = self.begin().await?;
         let id = run.to_string();
         // A raised token shuts out a worker that has claimed the request but not yet written its intent.
-        let sql = "UPDATE requests SET state = 'done', token = token + 1
-            WHERE org_id = $1 AND run_id = $2 AND begun = 0 AND state <> 'done' AND number IN (
+        let sql = "WITH idle AS MATERIALIZED (
               SELECT number FROM requests WHERE org_id = $1 AND run_id = $2 AND begun = 0 AND state <> 'done' ORDER BY number LIMIT $3 LOCKED ROWS)
-            RETURNING first_seq, size, token";
+            UPDATE requests SET state = 'done', token = token + 1 FROM idle
+            WHERE org_id = $1 AND run_id = $2 AND requests.number = idle.number RETURNING first_seq, size, token";
         let rows = tx.rows(sql, args![org.as_str(), id.as_str(), CANCEL_CHUNK]).await?;
+        let idle: Vec<(i64, i64, i64)> =
+            rows.iter().map(|row| Ok((row.int(0)?, row.int(1)?, row.int(2)?))).collect::<Result<_, StoreError>>()?;
+        let doubtful = doubtful(&mut tx, org, run, &idle).await?;
         let mut states = Vec::new();
-        for row in &rows {
-            let (first, size, token) = (row.int(0)?, row.int(1)?, row.int(2)?);
-            let state = MessageState { token, ..MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now) };
-            states.extend((first..first + size).map(|seq| (MessageId { run, seq }, state.clone())));
+        for (first, size, token) in idle {
+            let state =
+                MessageState { token, ..MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now) };
+            let seqs = (first..first + size).filter(|seq| !doubtful.contains(seq));
+            states.extend(seqs.map(|seq| (MessageId { run, seq }, state.clone())));
         }
         let states: Vec<(MessageId, &MessageState)> = states.iter().map(|(id, state)| (*id, state)).collect();
         settle::write_states(&mut tx, org, &states).await?;
+        // What is left may have been handed over: whoever holds it ends it, and if nobody does any more, the next worker does.
+        go_on(&mut tx, org, run, now).await?;
         let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3";
         let count = i64::try_from(rows.len()).unwrap_or(0);
         tx.execute(sql, args![count, org.as_str(), id]).await?;
@@ -121,7 +155,9 @@ impl Store {
                 let sql = "UPDATE message_states SET status = 'queued', provider_id = '', changed_at = $5
                     WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 AND status = $6
                     RETURNING status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at";
-                let moved = tx.rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()]).await?;
+                let moved = tx
+                    .rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()])
+                    .await?;
                 for row in &moved {
                     let state = settle::read_state(row, 0)?;
                     sums.add(run, &MessageState { status, ..state.clone() }, -1);
@@ -133,10 +169,44 @@ impl Store {
         sums.write(&mut tx, org).await?;
         lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
         if !reopened.is_empty() {
-            let sql = "UPDATE runs SET open_requests = open_requests + $1, status = 'running', finished_at = NULL WHERE org_id = $2 AND run_id = $3";
-            tx.execute(sql, args![i64::try_from(reopened.len()).unwrap_or(0), org.as_str(), id]).await?;
+            // Stopped in the meantime, it stays stopped; cancelled, it has no failures to try again.
+            let sql = "UPDATE runs SET open_requests = open_requests + $1, status = CASE WHEN status = 'completed' THEN 'running' ELSE status END,
+                finished_at = NULL WHERE org_id = $2 AND run_id = $3 AND status IN ('completed', 'running', 'paused', 'held')";
+            if tx.execute(sql, args![i64::try_from(reopened.len()).unwrap_or(0), org.as_str(), id]).await? == 0 {
+                return Ok(0);
+            }
         }
         tx.commit().await?;
         Ok(retried)
     }
+}
+
+/// Lets a stopped run's requests be claimed again, and wakes their lane.
+async fn go_on(tx: &mut Tx<'_>, org: &OrgId, run: RunId, from: Timestamp) -> Result<(), StoreError> {
+    let sql = "WITH stopped AS MATERIALIZED (
+          SELECT number FROM requests WHERE org_id = $1 AND run_id = $2 AND state = 'paused' ORDER BY number LOCKED ROWS)
+        UPDATE requests SET state = 'ready' FROM stopped WHERE org_id = $1 AND run_id = $2 AND requests.number = stopped.number";
+    tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
+    // Also when there is none: those that a claim left alone because of the run are claimed now.
+    if let Some(row) = tx
+        .row("SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2", args![org.as_str(), run.to_string()])
+        .await?
+    {
+        lanes::wake(tx, org, LaneKind::Requests(row.parsed(0)?), from).await?;
+    }
+    Ok(())
+}
+
+/// Those messages of requests (first, size, token) that may have been sent: cancelling would deny it.
+async fn doubtful(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    run: RunId,
+    requests: &[(i64, i64, i64)],
+) -> Result<BTreeSet<i64>, StoreError> {
+    let first = requests.iter().map(|(first, ..)| *first).min().unwrap_or(0);
+    let end = requests.iter().map(|(first, size, _)| first + size).max().unwrap_or(0);
+    let sql = "SELECT seq FROM message_states WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 AND status = 'uncertain'";
+    let rows = tx.rows(sql, args![org.as_str(), run.to_string(), first, end]).await?;
+    rows.iter().map(|row| row.int(0)).collect()
 }

@@ -4,7 +4,10 @@
 //! a claim, rows from a JSON parameter, and who may write. Parameters and rows go through two small enums, so that the rest
 //! of the store is plain code that is compiled once.
 
-use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, Sqlite, Transaction, postgres::PgPool, postgres::PgRow, sqlite::SqlitePool, sqlite::SqliteRow};
+use sqlx::{
+    AssertSqlSafe, Column, Postgres, Row as _, Sqlite, Transaction, postgres::PgPool, postgres::PgRow,
+    sqlite::SqlitePool, sqlite::SqliteRow,
+};
 
 use super::StoreError;
 
@@ -18,9 +21,19 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What keeps two processes from changing the schema at once. SQLite's transactions that write exclude each other anyway.
+    pub(super) fn schema_lock(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("SELECT CAST(pg_advisory_xact_lock(4857214553) AS TEXT)"),
+        }
+    }
+
     /// The engine's own text of a statement.
     ///
-    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`.
+    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`. SQLite knows nothing of
+    ///   how many they are, and would go through the other table instead: CROSS JOIN and MATERIALIZED put them first, and a list of
+    ///   keys (`IN`) casts each of its columns.
     /// - `SKIP LOCKED ROWS` and `LOCKED ROWS` end a SELECT that claims or locks; SQLite has one writer and needs neither.
     pub fn text(self, sql: &str) -> String {
         match self {
@@ -180,11 +193,33 @@ macro_rules! run {
             query = match arg {
                 Arg::Int(value) => query.bind(value),
                 Arg::MaybeInt(value) => query.bind(value),
-                Arg::Text(value) => query.bind(value),
+                Arg::Text(value) => query.bind(storable(value)),
             };
         }
         query.$method($connection).await
     }};
+}
+
+/// Postgres keeps no NUL in a text and refuses one in JSON; a person may write one all the same. It becomes the mark for what
+/// cannot be shown, on both engines.
+fn storable(text: String) -> String {
+    const ESCAPED: &str = "\\u0000";
+    let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+    if !text.contains(ESCAPED) {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(ESCAPED) {
+        let (before, after) = rest.split_at(at);
+        clean.push_str(before);
+        // After an odd number of backslashes its own is a backslash that is meant.
+        let backslashes = clean.len() - clean.trim_end_matches('\\').len();
+        clean.push_str(if backslashes.is_multiple_of(2) { "\\ufffd" } else { ESCAPED });
+        rest = &after[ESCAPED.len()..];
+    }
+    clean.push_str(rest);
+    clean
 }
 
 impl Tx<'_> {
@@ -207,8 +242,12 @@ impl Tx<'_> {
     /// Runs a statement; its rows.
     pub async fn rows(&mut self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         Ok(match &mut self.0 {
-            Inner::Sqlite(tx) => run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect(),
-            Inner::Postgres(tx) => run!(Dialect::Postgres, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Postgres).collect(),
+            Inner::Sqlite(tx) => {
+                run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect()
+            }
+            Inner::Postgres(tx) => {
+                run!(Dialect::Postgres, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Postgres).collect()
+            }
         })
     }
 
@@ -247,8 +286,12 @@ impl Pools {
     /// Reads outside any transaction.
     pub(super) async fn rows(&self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => run!(Dialect::Sqlite, sql, args, read, fetch_all)?.into_iter().map(Row::Sqlite).collect(),
-            Self::Postgres(pool) => run!(Dialect::Postgres, sql, args, pool, fetch_all)?.into_iter().map(Row::Postgres).collect(),
+            Self::Sqlite { read, .. } => {
+                run!(Dialect::Sqlite, sql, args, read, fetch_all)?.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(pool) => {
+                run!(Dialect::Postgres, sql, args, pool, fetch_all)?.into_iter().map(Row::Postgres).collect()
+            }
         })
     }
 

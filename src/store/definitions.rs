@@ -86,15 +86,26 @@ pub struct NewDefinition {
 impl Store {
     /// Saves an organization and definitions, all or nothing; what is not named stays as it is. Returns what was done to the
     /// organization and to each definition, in order.
-    pub async fn save_definitions(&self, org: &Organization, new: &[NewDefinition], now: Timestamp) -> Result<(Change, Vec<Change>), StoreError> {
+    pub async fn save_definitions(
+        &self,
+        org: &Organization,
+        new: &[NewDefinition],
+        now: Timestamp,
+    ) -> Result<(Change, Vec<Change>), StoreError> {
         let mut tx = self.begin().await?;
         let settings = serde_json::json!(org).to_string();
+        let allowance = org.allowance();
+        let (limit, reserved) =
+            (i64::try_from(allowance.limit).unwrap_or(i64::MAX), i64::from(allowance.reserved_percent));
+        // Made at once if it is new: whoever applies the same organization waits here.
+        let sql = "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 0)
+            ON CONFLICT (org_id) DO NOTHING";
+        let created = tx.execute(sql, args![org.id.as_str(), settings.as_str(), limit, reserved]).await?;
         let sql = "SELECT settings FROM organizations WHERE org_id = $1 LOCKED ROWS";
-        let before = tx.row(sql, args![org.id.as_str()]).await?;
-        let organization = match before {
-            None => Change::Created,
+        let organization = match tx.row(sql, args![org.id.as_str()]).await? {
+            _ if created == 1 => Change::Created,
             Some(row) if row.text(0)? == settings => Change::Unchanged,
-            Some(_) => Change::Changed,
+            Some(_) | None => Change::Changed,
         };
         let known = definitions(&mut tx, &org.id).await?;
         let mut changes = Vec::with_capacity(new.len());
@@ -102,12 +113,8 @@ impl Store {
             changes.push(save(&mut tx, &org.id, &known, definition, now).await?);
         }
         if organization != Change::Unchanged || changes.iter().any(|change| *change != Change::Unchanged) {
-            let sql = "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 1)
-                ON CONFLICT (org_id) DO UPDATE SET settings = excluded.settings, quota_limit = excluded.quota_limit,
-                  quota_reserved = excluded.quota_reserved, revision = organizations.revision + 1";
-            let allowance = org.allowance();
-            let limit = i64::try_from(allowance.limit).unwrap_or(i64::MAX);
-            tx.execute(sql, args![org.id.as_str(), settings, limit, i64::from(allowance.reserved_percent)]).await?;
+            let sql = "UPDATE organizations SET settings = $2, quota_limit = $3, quota_reserved = $4, revision = revision + 1 WHERE org_id = $1";
+            tx.execute(sql, args![org.id.as_str(), settings, limit, reserved]).await?;
         }
         tx.commit().await?;
         Ok((organization, changes))
@@ -115,7 +122,8 @@ impl Store {
 
     /// The organization, and the revision of its definitions.
     pub async fn organization(&self, org: &OrgId) -> Result<Option<(Organization, i64)>, StoreError> {
-        let row = self.row("SELECT settings, revision FROM organizations WHERE org_id = $1", args![org.as_str()]).await?;
+        let row =
+            self.row("SELECT settings, revision FROM organizations WHERE org_id = $1", args![org.as_str()]).await?;
         row.map(|row| Ok((row.json(0)?, row.int(1)?))).transpose()
     }
 
@@ -132,27 +140,45 @@ impl Store {
     }
 
     /// The source of one version of a template, as JSON.
-    pub async fn template_version(&self, org: &OrgId, template: TemplateId, version: i64) -> Result<Option<String>, StoreError> {
+    pub async fn template_version(
+        &self,
+        org: &OrgId,
+        template: TemplateId,
+        version: i64,
+    ) -> Result<Option<String>, StoreError> {
         let sql = "SELECT source FROM template_versions WHERE org_id = $1 AND template_id = $2 AND version = $3";
         let row = self.row(sql, args![org.as_str(), template.to_string(), version]).await?;
         row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
     }
 }
 
-const DEFINITIONS: &str = "SELECT kind, definition_id, name, body, version FROM definitions WHERE org_id = $1 ORDER BY kind, name";
+const DEFINITIONS: &str =
+    "SELECT kind, definition_id, name, body, version FROM definitions WHERE org_id = $1 ORDER BY kind, name";
 
 fn read_definition(row: &super::db::Row) -> Result<Definition, StoreError> {
     let kind = row.text(0)?;
     let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
     let kind = kind.ok_or_else(|| StoreError::Damaged { column: "kind".into(), problem: "an unknown kind".into() })?;
-    Ok(Definition { kind, id: row.text(1)?.to_owned(), name: row.text(2)?.to_owned(), body: row.text(3)?.to_owned(), version: row.int(4)? })
+    Ok(Definition {
+        kind,
+        id: row.text(1)?.to_owned(),
+        name: row.text(2)?.to_owned(),
+        body: row.text(3)?.to_owned(),
+        version: row.int(4)?,
+    })
 }
 
 async fn definitions(tx: &mut Tx<'_>, org: &OrgId) -> Result<Vec<Definition>, StoreError> {
     tx.rows(DEFINITIONS, args![org.as_str()]).await?.iter().map(read_definition).collect()
 }
 
-async fn save(tx: &mut Tx<'_>, org: &OrgId, known: &[Definition], new: &NewDefinition, now: Timestamp) -> Result<Change, StoreError> {
+async fn save(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    known: &[Definition],
+    new: &NewDefinition,
+    now: Timestamp,
+) -> Result<Change, StoreError> {
     let before = known.iter().find(|old| old.kind == new.kind && old.name == new.name);
     let (id, version, change) = match before {
         Some(old) if old.body == new.body => return Ok(Change::Unchanged),

@@ -1,12 +1,11 @@
 //! Where there is work: the one question across organizations, answered by one small table.
 
-use crate::domain::{
-    fairness::Priority,
-    id::OrgId,
-    time::Timestamp,
-};
+use crate::domain::{fairness::Priority, id::OrgId, time::Timestamp};
 
-use super::{Store, StoreError, db::{Dialect, Tx, args}};
+use super::{
+    Store, StoreError,
+    db::{Dialect, Tx, args},
+};
 
 /// A kind of work that an organization may have waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +59,8 @@ impl Store {
         let rows = self.rows(sql, args![now.millis(), limit]).await?;
         let read = rows.iter().map(|row| {
             let kind = LaneKind::read(row.text(1)?);
-            let kind = kind.ok_or_else(|| StoreError::Damaged { column: "lane".into(), problem: "an unknown lane".into() })?;
+            let kind =
+                kind.ok_or_else(|| StoreError::Damaged { column: "lane".into(), problem: "an unknown lane".into() })?;
             Ok(DueWork { org: row.parsed(0)?, kind, due_at: Timestamp::from_millis(row.int(2)?) })
         });
         read.collect()
@@ -88,7 +88,12 @@ pub(super) async fn lock(tx: &mut Tx<'_>, org: &OrgId, kind: LaneKind) -> Result
 }
 
 /// Says when a locked lane has work next; `None`: it has none.
-pub(super) async fn rest(tx: &mut Tx<'_>, org: &OrgId, kind: LaneKind, next: Option<Timestamp>) -> Result<(), StoreError> {
+pub(super) async fn rest(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    kind: LaneKind,
+    next: Option<Timestamp>,
+) -> Result<(), StoreError> {
     let sql = "UPDATE lanes SET due_at = $1 WHERE org_id = $2 AND lane = $3";
     tx.execute(sql, args![next.map_or(i64::MAX, Timestamp::millis), org.as_str(), kind.as_str()]).await?;
     Ok(())

@@ -21,10 +21,23 @@ pub struct ListEntry {
 
 impl Store {
     /// Adds entries to a version that is being built, after its first `after`.
-    pub async fn add_list_entries(&self, org: &OrgId, list: &str, version: i64, after: i64, contacts: &[Contact]) -> Result<(), StoreError> {
+    pub async fn add_list_entries(
+        &self,
+        org: &OrgId,
+        list: &str,
+        version: i64,
+        after: i64,
+        contacts: &[Contact],
+    ) -> Result<(), StoreError> {
         let row = |(contact, seq): (&Contact, i64)| {
             let locale = contact.locale.as_ref().map(ToString::to_string).unwrap_or_default();
-            json!([seq, contact.to.digits(), i64::from(contact.opted_in == OptIn::Yes), locale, json!(contact.slugs).to_string()])
+            json!([
+                seq,
+                contact.to.digits(),
+                i64::from(contact.opted_in == OptIn::Yes),
+                locale,
+                json!(contact.slugs).to_string()
+            ])
         };
         let rows: Vec<Value> = contacts.iter().zip(after + 1..).map(row).collect();
         let sql = "INSERT INTO list_entries (org_id, list, version, seq, recipient, opted_in, locale, slugs)
@@ -43,7 +56,14 @@ impl Store {
     }
 
     /// The entries of a version after the first `after`, in order.
-    pub async fn list_entries(&self, org: &OrgId, list: &str, version: i64, after: i64, limit: i64) -> Result<Vec<ListEntry>, StoreError> {
+    pub async fn list_entries(
+        &self,
+        org: &OrgId,
+        list: &str,
+        version: i64,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<ListEntry>, StoreError> {
         let sql = "SELECT seq, recipient, opted_in, locale, slugs FROM list_entries
                    WHERE org_id = $1 AND list = $2 AND version = $3 AND seq > $4 ORDER BY seq LIMIT $5";
         let rows = self.rows(sql, args![org.as_str(), list, version, after, limit]).await?;

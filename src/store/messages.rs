@@ -42,7 +42,8 @@ pub struct StoredMessage {
 impl StoredMessage {
     /// The values of the slugs.
     pub fn read_slugs(&self) -> Result<Slugs, StoreError> {
-        serde_json::from_str(&self.slugs).map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
+        serde_json::from_str(&self.slugs)
+            .map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
     }
 
     /// Where it stands, as far as is written.
@@ -61,7 +62,12 @@ fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
 }
 
 /// Reads what came in from seven columns, beginning at `first` with its place.
-fn read_incoming(row: &Row, first: usize, run: RunId, state: impl FnOnce(i64) -> Result<Option<MessageState>, StoreError>) -> Result<StoredMessage, StoreError> {
+fn read_incoming(
+    row: &Row,
+    first: usize,
+    run: RunId,
+    state: impl FnOnce(i64) -> Result<Option<MessageState>, StoreError>,
+) -> Result<StoredMessage, StoreError> {
     let seq = row.int(first)?;
     Ok(StoredMessage {
         id: MessageId { run, seq },
@@ -94,14 +100,17 @@ impl Store {
         // Two reads instead of a join. What came in never changes, so they need no common snapshot; most requests have no states
         // yet, and each column of a row costs; and Postgres, as long as it has no statistics of a new table, joins a request's
         // hundred messages with every state of the run.
-        let bounds = || args![request.org.as_str(), request.id.run.to_string(), request.first_seq, request.first_seq + request.size];
+        let bounds = || {
+            args![request.org.as_str(), request.id.run.to_string(), request.first_seq, request.first_seq + request.size]
+        };
         let sql = "SELECT seq, row_number, recipient, opted_in, repeat, locale, slugs FROM messages
                    WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 ORDER BY seq";
         let messages = self.rows(sql, bounds()).await?;
         let sql = "SELECT seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at FROM message_states
                    WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4";
         let states = self.rows(sql, bounds()).await?;
-        let mut states: BTreeMap<i64, MessageState> = states.iter().map(|row| Ok((row.int(0)?, read_state(row, 1)?))).collect::<Result<_, StoreError>>()?;
+        let mut states: BTreeMap<i64, MessageState> =
+            states.iter().map(|row| Ok((row.int(0)?, read_state(row, 1)?))).collect::<Result<_, StoreError>>()?;
         messages.iter().map(|row| read_incoming(row, 0, request.id.run, |seq| Ok(states.remove(&seq)))).collect()
     }
 
@@ -113,7 +122,12 @@ impl Store {
     }
 
     /// Messages of a run in its order, or to a number newest first; at most `limit`. A search names one of the two.
-    pub async fn search_messages(&self, org: &OrgId, search: &MessageSearch, limit: i64) -> Result<Vec<StoredMessage>, StoreError> {
+    pub async fn search_messages(
+        &self,
+        org: &OrgId,
+        search: &MessageSearch,
+        limit: i64,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
         let mut sql = format!("{MESSAGE} WHERE m.org_id = $1");
         let mut args = args![org.as_str()];
         let mut and = |clause: &str, value: super::Arg| {
@@ -150,7 +164,12 @@ impl Store {
     }
 
     /// The newest message to a number that a provider has taken, on any channel of these runs' organization: what a reply answers.
-    pub async fn newest_sent_to(&self, org: &OrgId, to: E164, before: Timestamp) -> Result<Option<MessageId>, StoreError> {
+    pub async fn newest_sent_to(
+        &self,
+        org: &OrgId,
+        to: E164,
+        before: Timestamp,
+    ) -> Result<Option<MessageId>, StoreError> {
         let sql = "SELECT m.run_id, m.seq FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
                    WHERE m.org_id = $1 AND m.recipient = $2 AND s.sent_at IS NOT NULL AND s.sent_at <= $3 ORDER BY s.sent_at DESC LIMIT 1";
         let row = self.row(sql, args![org.as_str(), i64::try_from(to.digits()).unwrap_or(0), before.millis()]).await?;
@@ -158,7 +177,13 @@ impl Store {
     }
 
     /// Whether another message to the same number already bears this id of the provider's.
-    pub async fn provider_id_taken(&self, org: &OrgId, to: E164, provider_id: &str, except: MessageId) -> Result<bool, StoreError> {
+    pub async fn provider_id_taken(
+        &self,
+        org: &OrgId,
+        to: E164,
+        provider_id: &str,
+        except: MessageId,
+    ) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
                    WHERE m.org_id = $1 AND m.recipient = $2 AND s.provider_id = $3 AND NOT (m.run_id = $4 AND m.seq = $5) LIMIT 1";
         let to = i64::try_from(to.digits()).unwrap_or(0);

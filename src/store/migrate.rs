@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError, db::{Tx, args}};
+use super::{
+    Store, StoreError,
+    db::{Tx, args},
+};
 
 /// Every migration, oldest first.
 const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_initial.sql"))];
@@ -14,12 +17,16 @@ pub(super) fn latest() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, _)| *version)
 }
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS herald_schema (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
+const TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS herald_schema (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)";
 
 impl Store {
     /// Brings the schema up to date, in one transaction.
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        if let Some(lock) = self.dialect().schema_lock() {
+            tx.rows(lock, vec![]).await?;
+        }
         tx.execute(TABLE, vec![]).await?;
         let applied = tx.rows("SELECT version, checksum FROM herald_schema ORDER BY version", vec![]).await?;
         let mut version = 0;
@@ -34,7 +41,8 @@ impl Store {
         }
         for (next, text) in MIGRATIONS.iter().filter(|(next, _)| *next > version) {
             apply(&mut tx, text).await?;
-            tx.execute("INSERT INTO herald_schema (version, checksum) VALUES ($1, $2)", args![*next, checksum(text)]).await?;
+            tx.execute("INSERT INTO herald_schema (version, checksum) VALUES ($1, $2)", args![*next, checksum(text)])
+                .await?;
         }
         tx.commit().await
     }
@@ -48,11 +56,14 @@ impl Store {
 
 /// One statement after another: a prepared statement holds only one.
 async fn apply(tx: &mut Tx<'_>, text: &str) -> Result<(), StoreError> {
-    let bare: String = text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).fold(String::new(), |mut all, line| {
-        all.push_str(line);
-        all.push('\n');
-        all
-    });
+    let bare: String = text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).fold(
+        String::new(),
+        |mut all, line| {
+            all.push_str(line);
+            all.push('\n');
+            all
+        },
+    );
     for statement in bare.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
         tx.execute(statement, vec![]).await?;
     }

@@ -28,8 +28,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use db::{Pools, Row, Tx};
 pub use db::{Arg, Dialect};
+use db::{Pools, Row, Tx};
 
 /// What can go wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +45,13 @@ pub enum StoreError {
         /// What the engine said.
         source: sqlx::Error,
     },
+    /// There is no database yet, and this is not what makes one.
+    #[error("there is no database at {0}; `herald apply DIR` makes one, or name another with --database-url")]
+    Missing(String),
     /// The database was made by a newer herald.
-    #[error("the database is at version {found}, and this herald knows versions up to {known}: use a newer herald, or restore a backup")]
+    #[error(
+        "the database is at version {found}, and this herald knows versions up to {known}: use a newer herald, or restore a backup"
+    )]
     Newer {
         /// Its version.
         found: i64,
@@ -76,12 +81,19 @@ pub enum StoreError {
 }
 
 impl From<sqlx::Error> for StoreError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's enum: what is not named here is a refusal")]
     fn from(error: sqlx::Error) -> Self {
         let locked = |code: &str| matches!(code, "5" | "6" | "261" | "517" | "40001" | "40P01");
         match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Unreachable(error),
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Self::Unreachable(error)
+            }
             sqlx::Error::Database(inner) if inner.code().is_some_and(|code| locked(&code)) => Self::Locked(BUSY),
-            sqlx::Error::Database(inner) if inner.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) => Self::Unreachable(error),
+            sqlx::Error::Database(inner)
+                if inner.code().is_some_and(|code| ["57P", "08", "53"].iter().any(|class| code.starts_with(class))) =>
+            {
+                Self::Unreachable(error)
+            }
             _ => Self::Refused(error),
         }
     }
@@ -115,19 +127,38 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a database that must be there already: looking at one must not make one.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            let options =
+                sqlite_options(url).map_err(|source| StoreError::Open { url: without_password(url), source })?;
+            if !options.get_filename().exists() {
+                return Err(StoreError::Missing(options.get_filename().display().to_string()));
+            }
+        }
+        Self::open(url).await
+    }
+
     /// Opens the database as it is.
     async fn connect(url: &str) -> Result<Self, StoreError> {
         let shown = without_password(url);
         let failed = |source| StoreError::Open { url: shown.clone(), source };
         if url.starts_with("sqlite:") {
             let options = sqlite_options(url).map_err(failed)?;
-            let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(failed)?;
+            let write =
+                SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(failed)?;
             let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await.map_err(failed)?;
             return Ok(Self { pools: Pools::Sqlite { read, write } });
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let options = PgConnectOptions::from_str(url).map_err(failed)?.application_name("herald").statement_cache_capacity(200);
-            let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(10)).connect_with(options);
+            let options = PgConnectOptions::from_str(url)
+                .map_err(failed)?
+                .application_name("herald")
+                .statement_cache_capacity(200);
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS)
+                .acquire_timeout(Duration::from_secs(10))
+                .connect_with(options);
             return Ok(Self { pools: Pools::Postgres(pool.await.map_err(failed)?) });
         }
         Err(StoreError::Url(shown))
@@ -149,12 +180,17 @@ impl Store {
     pub async fn durability(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
         let (sql, names): (_, &[_]) = match self.dialect() {
             Dialect::Sqlite => ("PRAGMA synchronous", &["sqlite_synchronous"]),
-            Dialect::Postgres => ("SELECT current_setting('fsync'), current_setting('synchronous_commit')", &["fsync", "synchronous_commit"]),
+            Dialect::Postgres => (
+                "SELECT current_setting('fsync'), current_setting('synchronous_commit')",
+                &["fsync", "synchronous_commit"],
+            ),
         };
         // On SQLite the setting is the connection's, so the one that writes is asked.
         let Some(row) = self.begin().await?.row(sql, vec![]).await? else { return Ok(vec![]) };
         let value = |column| match self.dialect() {
-            Dialect::Sqlite => row.int(column).map(|level| ["off", "normal", "full", "extra"].get(level as usize).unwrap_or(&"?").to_string()),
+            Dialect::Sqlite => row
+                .int(column)
+                .map(|level| ["off", "normal", "full", "extra"].get(level as usize).unwrap_or(&"?").to_string()),
             Dialect::Postgres => row.text(column).map(str::to_owned),
         };
         names.iter().enumerate().map(|(column, name)| Ok((*name, value(column)?))).collect()

@@ -84,7 +84,17 @@ pub(super) async fn add_replies(tx: &mut Tx<'_>, org: &OrgId, replies: &[NewRepl
     let row = |reply: &NewReply| {
         let answers = reply.answers.map(|id| id.to_string()).unwrap_or_default();
         let media = json!(reply.media).to_string();
-        json!([reply.channel, reply.provider_id, reply.id, reply.from.digits(), reply.text, media, reply.keyword, answers, reply.received_at.millis()])
+        json!([
+            reply.channel,
+            reply.provider_id,
+            reply.id,
+            reply.from.digits(),
+            reply.text,
+            media,
+            reply.keyword,
+            answers,
+            reply.received_at.millis()
+        ])
     };
     let rows: Vec<Value> = replies.iter().map(row).collect();
     let sql = "INSERT INTO replies (org_id, channel, provider_id, reply_id, recipient, text, media, keyword, answers, received_at)

@@ -63,16 +63,24 @@ pub struct ClaimOrder<'a> {
     pub lease_until: Timestamp,
 }
 
+/// The run is looked at as well as the request: a request that was added, or given back, while its run was being stopped is
+/// still `ready`, and stays where it is until the run goes on.
 const CLAIM: &str = "
 WITH next AS MATERIALIZED (
   SELECT run_id, number FROM requests
   WHERE org_id = $1 AND priority = $2 AND state = 'ready' AND due_at <= $3
+  AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = requests.run_id AND runs.status IN ('running', 'cancelling'))
   ORDER BY due_at, run_id, number LIMIT $4 SKIP LOCKED ROWS
 )
 UPDATE requests SET due_at = $5, token = token + 1, attempts = attempts + 1
 FROM next
 WHERE requests.org_id = $1 AND requests.run_id = next.run_id AND requests.number = next.number
 RETURNING requests.run_id, requests.number, first_seq, size, token, attempts, begun, accepted_at";
+
+/// When the lane's next request is due, by the same rule.
+const NEXT: &str = "SELECT due_at FROM requests WHERE org_id = $1 AND priority = $2 AND state = 'ready'
+  AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = requests.run_id AND runs.status IN ('running', 'cancelling'))
+  ORDER BY due_at LIMIT 1";
 
 impl Store {
     /// Claims up to `want` requests of a lane, as far as the hour allows, and books them in the same transaction.
@@ -85,7 +93,8 @@ impl Store {
         let Some(row) = tx.row(sql, args![org.as_str()]).await? else {
             return Ok(Claim { requests: vec![], revision: 0, exhausted_until: None });
         };
-        let allowance = Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
+        let allowance =
+            Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
         let revision = row.int(2)?;
         lanes::lock(&mut tx, org, kind).await?;
 
@@ -99,7 +108,8 @@ impl Store {
             return Ok(Claim { requests: vec![], revision, exhausted_until: Some(until) });
         }
         let limit = i64::try_from(granted).unwrap_or(i64::MAX);
-        let rows = tx.rows(CLAIM, args![org.as_str(), priority.as_str(), now.millis(), limit, lease_until.millis()]).await?;
+        let rows =
+            tx.rows(CLAIM, args![org.as_str(), priority.as_str(), now.millis(), limit, lease_until.millis()]).await?;
         let mut requests = Vec::with_capacity(rows.len());
         for row in &rows {
             requests.push(Claimed {
@@ -120,13 +130,12 @@ impl Store {
             if bucket_is_new {
                 // Time has moved on: some may be in no window any more.
                 let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
-                tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now)]).await?;
+                tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
             }
         }
         if requests.len() < want {
-            let sql = "SELECT MIN(due_at) FROM requests WHERE org_id = $1 AND priority = $2 AND state = 'ready'";
-            let next = tx.row(sql, args![org.as_str(), priority.as_str()]).await?;
-            let next = next.map(|row| row.maybe_int(0)).transpose()?.flatten();
+            let next = tx.row(NEXT, args![org.as_str(), priority.as_str()]).await?;
+            let next = next.map(|row| row.int(0)).transpose()?;
             if next.is_none_or(|next| next > now.millis()) {
                 lanes::rest(&mut tx, org, kind, next.map(Timestamp::from_millis)).await?;
             }
@@ -139,15 +148,23 @@ impl Store {
     pub async fn renew(&self, held: &[Claimed], lease_until: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let mut by_org: std::collections::BTreeMap<&OrgId, Vec<serde_json::Value>> = std::collections::BTreeMap::new();
+        // In the order in which settling locks them.
+        let mut held: Vec<&Claimed> = held.iter().collect();
+        held.sort_by_key(|request| request.id);
         for request in held {
-            by_org.entry(&request.org).or_default().push(serde_json::json!([request.id.run, request.id.number, request.token]));
+            by_org.entry(&request.org).or_default().push(serde_json::json!([
+                request.id.run,
+                request.id.number,
+                request.token
+            ]));
         }
         for (org, rows) in by_org {
             let sql = "WITH held AS MATERIALIZED (
                          SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS fence FROM ROWS($1))
                        UPDATE requests SET due_at = $3 FROM held
                        WHERE org_id = $2 AND run_id = held.run AND number = held.place AND token = held.fence AND state IN ('ready', 'paused')";
-            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()]).await?;
+            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()])
+                .await?;
         }
         tx.commit().await
     }
@@ -169,7 +186,10 @@ impl Store {
     pub async fn allowance(&self, org: &OrgId) -> Result<Option<Allowance>, StoreError> {
         let sql = "SELECT quota_limit, quota_reserved FROM organizations WHERE org_id = $1";
         let row = self.row(sql, args![org.as_str()]).await?;
-        row.map(|row| Ok(Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) })).transpose()
+        row.map(|row| {
+            Ok(Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) })
+        })
+        .transpose()
     }
 }
 
@@ -185,8 +205,14 @@ async fn usage_buckets(tx: &mut Tx<'_>, org: &OrgId, now: Timestamp) -> Result<V
 }
 
 fn total(buckets: &[(i64, Usage)]) -> Usage {
-    buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage { total: sum.total + bucket.total, bulk: sum.bulk + bucket.bulk })
+    buckets.iter().fold(Usage { total: 0, bulk: 0 }, |sum, (_, bucket)| Usage {
+        total: sum.total + bucket.total,
+        bulk: sum.bulk + bucket.bulk,
+    })
 }
+
+/// Buckets that are kept although this clock counts them no longer: another worker's may be behind.
+const SLACK: i64 = 60;
 
 /// Books the claimed requests in the current bucket, and on their runs.
 async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now: Timestamp) -> Result<(), StoreError> {

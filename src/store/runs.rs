@@ -82,7 +82,8 @@ pub struct Rejected {
     pub problems: String,
 }
 
-const RUN: &str = "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
+const RUN: &str =
+    "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
   open_requests, dispatched, created_at, started_at, finished_at FROM runs";
 
 fn read_run(row: &Row) -> Result<Run, StoreError> {
@@ -117,7 +118,13 @@ impl Store {
     }
 
     /// The run that took in the same file for the same configuration since `since`, if there is one.
-    pub async fn same_file(&self, org: &OrgId, configuration: ConfigurationId, digest: &str, since: Timestamp) -> Result<Option<RunId>, StoreError> {
+    pub async fn same_file(
+        &self,
+        org: &OrgId,
+        configuration: ConfigurationId,
+        digest: &str,
+        since: Timestamp,
+    ) -> Result<Option<RunId>, StoreError> {
         let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND digest = $2 AND configuration = $3 AND created_at >= $4 AND status <> 'failed' LIMIT 1";
         let row = self.row(sql, args![org.as_str(), digest, configuration.to_string(), since.millis()]).await?;
         row.map(|row| row.parsed(0)).transpose()
@@ -125,7 +132,15 @@ impl Store {
 
     /// Adds rows to a run that is importing, cut into requests; `after` is how many messages it must have already, so that a
     /// chunk is never added twice. Nothing can be claimed before [`Store::open_run`].
-    pub async fn add_chunk(&self, org: &OrgId, run: RunId, after: i64, messages: &[NewMessage], rejected: &[Rejected], now: Timestamp) -> Result<(), StoreError> {
+    pub async fn add_chunk(
+        &self,
+        org: &OrgId,
+        run: RunId,
+        after: i64,
+        messages: &[NewMessage],
+        rejected: &[Rejected],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let sql = "SELECT messages, requests, priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
         let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
@@ -141,12 +156,15 @@ impl Store {
     /// The audience is complete: its requests may be claimed from now on.
     pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
+        // that it is too late. Nobody else waits for requests that are importing.
+        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+        let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else {
+            return Ok(()); // open already, or never to be opened
+        };
         let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        let row = tx.row("SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2", args![org.as_str(), run.to_string()]).await?;
-        if let Some(row) = row {
-            lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        }
+        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
         let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
         settle::complete(&mut tx, org, run, now).await?;
@@ -169,7 +187,8 @@ impl Store {
 
     /// The newest runs before `before` (all: `None`), newest first.
     pub async fn runs(&self, org: &OrgId, before: Option<RunId>, limit: i64) -> Result<Vec<Run>, StoreError> {
-        let before = before.map_or_else(|| "run_~".to_owned(), |run| run.to_string());
+        // Greater than any id, in whatever order the database sorts letters and marks.
+        let before = before.map_or_else(|| "run_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), |run| run.to_string());
         let sql = format!("{RUN} WHERE org_id = $1 AND run_id < $2 ORDER BY run_id DESC LIMIT $3");
         let rows = self.rows(&sql, args![org.as_str(), before, limit]).await?;
         rows.iter().map(read_run).collect()
@@ -181,7 +200,8 @@ impl Store {
         let tallies = self.rows(sql, args![org.as_str(), run.to_string()]).await?;
         let sql = "SELECT messages, rejected FROM runs WHERE org_id = $1 AND run_id = $2";
         let row = self.row(sql, args![org.as_str(), run.to_string()]).await?;
-        let (messages, rejected) = row.map(|row| Ok::<_, StoreError>((row.int(0)?, row.int(1)?))).transpose()?.unwrap_or((0, 0));
+        let (messages, rejected) =
+            row.map(|row| Ok::<_, StoreError>((row.int(0)?, row.int(1)?))).transpose()?.unwrap_or((0, 0));
         Ok(Sums { tallies: tallies.iter().map(read_tally).collect::<Result<_, _>>()?, messages, rejected })
     }
 
@@ -199,16 +219,37 @@ impl Store {
         Ok(Sums { tallies: tallies.iter().map(read_tally).collect::<Result<_, _>>()?, messages, rejected })
     }
 
+    /// How many of the run's messages a provider has given an id: those that were handed over.
+    pub async fn handed_over(&self, org: &OrgId, run: RunId) -> Result<i64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM message_states WHERE org_id = $1 AND run_id = $2 AND provider_id <> ''";
+        let row = self.row(sql, args![org.as_str(), run.to_string()]).await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+
     /// The rows that were refused at the door, in order, after row `after`.
-    pub async fn rejected_rows(&self, org: &OrgId, run: RunId, after: i64, limit: i64) -> Result<Vec<Rejected>, StoreError> {
+    pub async fn rejected_rows(
+        &self,
+        org: &OrgId,
+        run: RunId,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Rejected>, StoreError> {
         let sql = "SELECT row_number, fields, problems FROM rejected_rows WHERE org_id = $1 AND run_id = $2 AND row_number > $3 ORDER BY row_number LIMIT $4";
         let rows = self.rows(sql, args![org.as_str(), run.to_string(), after, limit]).await?;
-        rows.iter().map(|row| Ok(Rejected { row: row.int(0)?, fields: row.json(1)?, problems: row.text(2)?.to_owned() })).collect()
+        rows.iter()
+            .map(|row| Ok(Rejected { row: row.int(0)?, fields: row.json(1)?, problems: row.text(2)?.to_owned() }))
+            .collect()
     }
 }
 
 fn read_tally(row: &Row) -> Result<Tally, StoreError> {
-    Ok(Tally { status: row.parsed(0)?, code: row.text(1)?.to_owned(), locale: row.text(2)?.to_owned(), messages: row.int(3)?, segments: row.int(4)? })
+    Ok(Tally {
+        status: row.parsed(0)?,
+        code: row.text(1)?.to_owned(),
+        locale: row.text(2)?.to_owned(),
+        messages: row.int(3)?,
+        segments: row.int(4)?,
+    })
 }
 
 /// Makes a run within a transaction, or finds the one that the same firing has made.
@@ -272,7 +313,13 @@ const INSERT_REQUESTS: &str = "INSERT INTO requests (org_id, run_id, number, pri
   FROM ROWS($1) WHERE 1 = 1";
 
 /// Adds messages and the requests that hold them, a hundred in each, and counts them on the run.
-pub(super) async fn add_messages(tx: &mut Tx<'_>, org: &OrgId, place: &Place, messages: &[NewMessage], now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn add_messages(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    place: &Place,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if messages.is_empty() {
         return Ok(());
     }
@@ -292,7 +339,11 @@ pub(super) async fn add_messages(tx: &mut Tx<'_>, org: &OrgId, place: &Place, me
         .collect();
     let count = i64::try_from(requests.len()).unwrap_or(0);
     let json = Value::from(requests).to_string();
-    tx.execute(INSERT_REQUESTS, args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()]).await?;
+    tx.execute(
+        INSERT_REQUESTS,
+        args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()],
+    )
+    .await?;
     let sql = "UPDATE runs SET messages = messages + $1, requests = requests + $2, open_requests = open_requests + $2 WHERE org_id = $3 AND run_id = $4";
     let added = i64::try_from(messages.len()).unwrap_or(0);
     tx.execute(sql, args![added, count, org.as_str(), run]).await?;
@@ -310,11 +361,17 @@ fn message_row(message: &NewMessage, seq: i64) -> impl serde::Serialize {
 }
 
 /// Keeps rows that were refused at the door, and counts them on the run.
-pub(super) async fn add_rejected(tx: &mut Tx<'_>, org: &OrgId, run: RunId, rejected: &[Rejected]) -> Result<(), StoreError> {
+pub(super) async fn add_rejected(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    run: RunId,
+    rejected: &[Rejected],
+) -> Result<(), StoreError> {
     if rejected.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Value> = rejected.iter().map(|row| json!([row.row, json!(row.fields).to_string(), row.problems])).collect();
+    let rows: Vec<Value> =
+        rejected.iter().map(|row| json!([row.row, json!(row.fields).to_string(), row.problems])).collect();
     let sql = "INSERT INTO rejected_rows (org_id, run_id, row_number, fields, problems)
                SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), r.value ->> 1, r.value ->> 2 FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
     let added = tx.execute(sql, args![Value::from(rows).to_string(), org.as_str(), run.to_string()]).await?;

@@ -23,7 +23,12 @@ pub struct DueFiring {
 
 impl Store {
     /// Says when a configuration fires next; `None`: never again.
-    pub async fn set_schedule(&self, org: &OrgId, configuration: ConfigurationId, next: Option<Timestamp>) -> Result<(), StoreError> {
+    pub async fn set_schedule(
+        &self,
+        org: &OrgId,
+        configuration: ConfigurationId,
+        next: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         set_schedule(&mut tx, org, configuration, next).await?;
         rest_schedules(&mut tx, org).await?;
@@ -31,24 +36,40 @@ impl Store {
     }
 
     /// When a configuration fires next.
-    pub async fn next_firing(&self, org: &OrgId, configuration: ConfigurationId) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn next_firing(
+        &self,
+        org: &OrgId,
+        configuration: ConfigurationId,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT fires_at FROM schedules WHERE org_id = $1 AND configuration = $2";
         let row = self.row(sql, args![org.as_str(), configuration.to_string()]).await?;
         row.map(|row| row.int(0).map(Timestamp::from_millis)).transpose()
     }
 
     /// Leases every firing of the organization that is due.
-    pub async fn lease_firings(&self, org: &OrgId, now: Timestamp, lease_until: Timestamp) -> Result<Vec<DueFiring>, StoreError> {
+    pub async fn lease_firings(
+        &self,
+        org: &OrgId,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<DueFiring>, StoreError> {
         let mut tx = self.begin().await?;
         let sql = "UPDATE schedules SET lease_until = $1 WHERE org_id = $2 AND fires_at <= $3 AND lease_until <= $3 RETURNING configuration, fires_at";
         let rows = tx.rows(sql, args![lease_until.millis(), org.as_str(), now.millis()]).await?;
         rest_schedules(&mut tx, org).await?;
         tx.commit().await?;
-        rows.iter().map(|row| Ok(DueFiring { configuration: row.parsed(0)?, at: Timestamp::from_millis(row.int(1)?) })).collect()
+        rows.iter()
+            .map(|row| Ok(DueFiring { configuration: row.parsed(0)?, at: Timestamp::from_millis(row.int(1)?) }))
+            .collect()
     }
 
     /// The firing was dealt with; `next` is the following one. Nothing happens if the schedule has moved on meanwhile.
-    pub async fn finish_firing(&self, org: &OrgId, fired: DueFiring, next: Option<Timestamp>) -> Result<(), StoreError> {
+    pub async fn finish_firing(
+        &self,
+        org: &OrgId,
+        fired: DueFiring,
+        next: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let sql = "DELETE FROM schedules WHERE org_id = $1 AND configuration = $2 AND fires_at = $3";
         let removed = tx.execute(sql, args![org.as_str(), fired.configuration.to_string(), fired.at.millis()]).await?;
@@ -60,16 +81,26 @@ impl Store {
     }
 }
 
-async fn set_schedule(tx: &mut Tx<'_>, org: &OrgId, configuration: ConfigurationId, next: Option<Timestamp>) -> Result<(), StoreError> {
+async fn set_schedule(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    configuration: ConfigurationId,
+    next: Option<Timestamp>,
+) -> Result<(), StoreError> {
     let id = configuration.to_string();
     match next {
-        None => tx.execute("DELETE FROM schedules WHERE org_id = $1 AND configuration = $2", args![org.as_str(), id]).await?,
+        None => {
+            tx.execute("DELETE FROM schedules WHERE org_id = $1 AND configuration = $2", args![org.as_str(), id])
+                .await?
+        }
         Some(at) => {
             let sql = "INSERT INTO schedules (org_id, configuration, fires_at, lease_until) VALUES ($1, $2, $3, 0)
                        ON CONFLICT (org_id, configuration) DO UPDATE SET fires_at = excluded.fires_at, lease_until = 0
                        WHERE schedules.fires_at <> excluded.fires_at";
+            // The schedule before its lane, as everywhere here.
+            let set = tx.execute(sql, args![org.as_str(), id, at.millis()]).await?;
             lanes::wake(tx, org, LaneKind::Schedules, at).await?;
-            tx.execute(sql, args![org.as_str(), id, at.millis()]).await?
+            set
         }
     };
     Ok(())

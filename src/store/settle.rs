@@ -71,12 +71,19 @@ impl Store {
     pub async fn settle(&self, words: &[(&Claimed, &Word)], now: Timestamp) -> Result<Vec<Fence>, StoreError> {
         match self.settle_by(words, Known::Nothing, now).await? {
             Some(fences) => Ok(fences),
-            None => Ok(self.settle_by(words, Known::Some, now).await?.unwrap_or_else(|| vec![Fence::Lost; words.len()])),
+            None => {
+                Ok(self.settle_by(words, Known::Some, now).await?.unwrap_or_else(|| vec![Fence::Lost; words.len()]))
+            }
         }
     }
 
     /// `None`: something is known of these messages that the caller did not reckon with, and nothing was written.
-    async fn settle_by(&self, words: &[(&Claimed, &Word)], known: Known, now: Timestamp) -> Result<Option<Vec<Fence>>, StoreError> {
+    async fn settle_by(
+        &self,
+        words: &[(&Claimed, &Word)],
+        known: Known,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Fence>>, StoreError> {
         let mut by_org: BTreeMap<&OrgId, Vec<usize>> = BTreeMap::new();
         for (place, (request, _)) in words.iter().enumerate() {
             by_org.entry(&request.org).or_default().push(place);
@@ -96,7 +103,11 @@ impl Store {
 
     /// Applies delivery reports: forward only, in whatever order and however often they come. Returns how many were about
     /// messages that this organization does not have.
-    pub async fn apply_receipts(&self, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
+    pub async fn apply_receipts(
+        &self,
+        org: &OrgId,
+        receipts: &[(MessageId, MessageState)],
+    ) -> Result<usize, StoreError> {
         let mut tx = self.begin().await?;
         let unknown = apply_receipts(&mut tx, org, receipts).await?;
         tx.commit().await?;
@@ -112,9 +123,16 @@ enum Known {
     Some,
 }
 
-async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], known: Known, now: Timestamp) -> Result<Option<Vec<Fence>>, StoreError> {
+async fn settle_org(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    words: &[(&Claimed, &Word)],
+    known: Known,
+    now: Timestamp,
+) -> Result<Option<Vec<Fence>>, StoreError> {
     let held = held(tx, org, words).await?;
-    let fence = |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
+    let fence =
+        |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
     let fences: Vec<Fence> = words.iter().map(|(request, _)| fence(request)).collect();
 
     let (mut intents, mut states, mut finishes) = (Vec::new(), Vec::new(), Vec::new());
@@ -140,11 +158,17 @@ async fn settle_org(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)], k
 }
 
 /// Which of the requests that the words speak of are still in the speaker's hands.
-async fn held(tx: &mut Tx<'_>, org: &OrgId, words: &[(&Claimed, &Word)]) -> Result<BTreeMap<(RequestId, i64), RunStatus>, StoreError> {
+async fn held(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    words: &[(&Claimed, &Word)],
+) -> Result<BTreeMap<(RequestId, i64), RunStatus>, StoreError> {
     let ids: BTreeSet<RequestId> = words.iter().map(|(request, _)| request.id).collect();
     let wanted: Vec<Value> = ids.iter().map(|id| json!([id.run, id.number])).collect();
     let rows = tx.rows(TOKENS, args![Value::from(wanted).to_string(), org.as_str()]).await?;
-    rows.iter().map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?))).collect()
+    rows.iter()
+        .map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?)))
+        .collect()
 }
 
 const INSERT_STATES: &str = "INSERT INTO message_states
@@ -167,9 +191,25 @@ const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, deta
 /// The rows as one JSON text: written straight away, for a tree of values costs several times as much.
 fn state_rows(states: &[(MessageId, &MessageState)]) -> String {
     json_rows(states.iter().map(|(id, state)| {
-        let (code, provider_code, detail) = state.why.as_ref().map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
+        let (code, provider_code, detail) = state
+            .why
+            .as_ref()
+            .map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
         let (sent_at, changed_at) = (state.sent_at.map(Timestamp::millis), state.changed_at.millis());
-        (id.run, id.seq, state.status, code, provider_code, detail, &state.provider_id, &state.locale, state.segments, state.token, sent_at, changed_at)
+        (
+            id.run,
+            id.seq,
+            state.status,
+            code,
+            provider_code,
+            detail,
+            &state.provider_id,
+            &state.locale,
+            state.segments,
+            state.token,
+            sent_at,
+            changed_at,
+        )
     }))
 }
 
@@ -177,7 +217,11 @@ fn state_rows(states: &[(MessageId, &MessageState)]) -> String {
 pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreError> {
     let why = match row.text(first + 1)? {
         "" => None,
-        _ => Some(Why { reason: row.parsed(first + 1)?, provider_code: row.text(first + 2)?.to_owned(), detail: row.text(first + 3)?.to_owned() }),
+        _ => Some(Why {
+            reason: row.parsed(first + 1)?,
+            provider_code: row.text(first + 2)?.to_owned(),
+            detail: row.text(first + 3)?.to_owned(),
+        }),
     };
     Ok(MessageState {
         status: row.parsed(first)?,
@@ -196,7 +240,11 @@ pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreE
 const ROUNDS: usize = 5;
 
 /// Adds what became of messages, merging where something is known already, and keeps the sums.
-pub(super) async fn write_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &MessageState)]) -> Result<(), StoreError> {
+pub(super) async fn write_states(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    states: &[(MessageId, &MessageState)],
+) -> Result<(), StoreError> {
     if states.is_empty() {
         return Ok(());
     }
@@ -217,11 +265,18 @@ pub(super) async fn write_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(Messag
 
 /// Adds what became of messages of which nothing is known, and keeps the sums; `false` if something is: then part of it has
 /// been written, to be taken back by the caller.
-async fn append_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &MessageState)]) -> Result<bool, StoreError> {
+async fn append_states(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    states: &[(MessageId, &MessageState)],
+) -> Result<bool, StoreError> {
     if states.is_empty() {
         return Ok(true);
     }
-    let appended = tx.execute(INSERT_STATES, args![state_rows(states), org.as_str()]).await?;
+    // In one order everywhere: two transactions that add the same messages wait for each other, but never in a circle.
+    let mut states = states.to_vec();
+    states.sort_by_key(|(id, _)| *id);
+    let appended = tx.execute(INSERT_STATES, args![state_rows(&states), org.as_str()]).await?;
     if usize::try_from(appended) != Ok(states.len()) {
         return Ok(false);
     }
@@ -289,7 +344,11 @@ impl Deltas {
 
     pub(super) async fn write(self, tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
         let changed = self.0.into_iter().filter(|(_, (messages, segments))| *messages != 0 || *segments != 0);
-        let rows: Vec<Value> = changed.map(|((run, status, code, locale), (messages, segments))| json!([run, status, code, locale, messages, segments])).collect();
+        let rows: Vec<Value> = changed
+            .map(|((run, status, code, locale), (messages, segments))| {
+                json!([run, status, code, locale, messages, segments])
+            })
+            .collect();
         if rows.is_empty() {
             return Ok(());
         }
@@ -304,7 +363,12 @@ impl Deltas {
 }
 
 /// Gives requests back: done, or to be tried again. A paused one stays paused.
-async fn finish_requests(tx: &mut Tx<'_>, org: &OrgId, finishes: &[(&Claimed, Finish)], now: Timestamp) -> Result<(), StoreError> {
+async fn finish_requests(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    finishes: &[(&Claimed, Finish)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if finishes.is_empty() {
         return Ok(());
     }
@@ -351,12 +415,19 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
 }
 
 /// Applies reports whose messages exist.
-pub(super) async fn apply_receipts(tx: &mut Tx<'_>, org: &OrgId, receipts: &[(MessageId, MessageState)]) -> Result<usize, StoreError> {
+pub(super) async fn apply_receipts(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    receipts: &[(MessageId, MessageState)],
+) -> Result<usize, StoreError> {
     let keys: Vec<Value> = receipts.iter().map(|(id, _)| json!([id.run, id.seq])).collect();
     let sql = "SELECT run_id, seq FROM ROWS($1) CROSS JOIN messages
                WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
     let rows = tx.rows(sql, args![Value::from(keys).to_string(), org.as_str()]).await?;
-    let ours: BTreeSet<MessageId> = rows.iter().map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).collect::<Result<_, StoreError>>()?;
+    let ours: BTreeSet<MessageId> = rows
+        .iter()
+        .map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? }))
+        .collect::<Result<_, StoreError>>()?;
     // Several reports of one message are one: the batch may hold `sent` and `delivered` side by side.
     let mut merged: BTreeMap<MessageId, MessageState> = BTreeMap::new();
     for (id, state) in receipts.iter().filter(|(id, _)| ours.contains(id)) {

@@ -53,7 +53,12 @@ impl Rejected {
                 remark_at = rows.reader_mut().headers().map_or(0, |header| header.len().saturating_sub(1));
             }
             let record = rows.next()?;
-            Some(record.map_err(io::Error::from).and_then(|record| read_row(&mut lines, &record, remark_at)).map_err(FileProblem::Spill))
+            Some(
+                record
+                    .map_err(io::Error::from)
+                    .and_then(|record| read_row(&mut lines, &record, remark_at))
+                    .map_err(FileProblem::Spill),
+            )
         })
     }
 }
@@ -61,8 +66,13 @@ impl Rejected {
 fn read_row(lines: &mut impl Read, record: &StringRecord, remark_at: usize) -> io::Result<RejectedRow> {
     let mut line = [0; 8];
     lines.read_exact(&mut line)?;
-    let fields = record.iter().enumerate().filter(|(place, _)| *place != remark_at).map(|(_, cell)| cell.to_owned()).collect();
-    Ok(RejectedRow { line: u64::from_le_bytes(line), fields, remark: record.get(remark_at).unwrap_or_default().to_owned() })
+    let fields =
+        record.iter().enumerate().filter(|(place, _)| *place != remark_at).map(|(_, cell)| cell.to_owned()).collect();
+    Ok(RejectedRow {
+        line: u64::from_le_bytes(line),
+        fields,
+        remark: record.get(remark_at).unwrap_or_default().to_owned(),
+    })
 }
 
 /// Writes rejected rows as they are met; no file is made before the first.
@@ -91,7 +101,8 @@ impl RejectedWriter {
         let own = (0..width).filter(|place| Some(*place) != old_remark).map(|place| fields.get(place).unwrap_or(""));
         let cells = own.chain([remark.as_str()]).chain(fields.iter().skip(width));
         let written = self.open().and_then(|writer| writer.write_record(cells).map_err(io::Error::from));
-        let written = written.and_then(|()| self.lines.as_mut().map_or(Ok(()), |lines| lines.write_all(&line.to_le_bytes())));
+        let written =
+            written.and_then(|()| self.lines.as_mut().map_or(Ok(()), |lines| lines.write_all(&line.to_le_bytes())));
         self.rows += 1;
         written.map_err(FileProblem::Spill)
     }

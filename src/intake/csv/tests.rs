@@ -217,11 +217,18 @@ proptest! {
 #[test]
 fn rejected_rows_are_read_back_with_their_lines() {
     let required = slugs(&["Name"]);
-    let found = checked("to,optin,Name\n+4915112345678,yes,Ana\n12,maybe,\"B\nob\"\n+4915112345679,yes,\n", expecting(&required)).unwrap();
+    let found = checked(
+        "to,optin,Name\n+4915112345678,yes,Ana\n12,maybe,\"B\nob\"\n+4915112345679,yes,\n",
+        expecting(&required),
+    )
+    .unwrap();
     let rows: Vec<_> = found.rejected.unwrap().into_rows().map(Result::unwrap).collect();
-    assert_eq!(rows.iter().map(|row| (row.line, row.fields.clone())).collect::<Vec<_>>(), [
-        (3, vec!["12".to_owned(), "maybe".to_owned(), "B\nob".to_owned()]),
-        (5, vec!["+4915112345679".to_owned(), "yes".to_owned(), String::new()]),
-    ]);
+    assert_eq!(
+        rows.iter().map(|row| (row.line, row.fields.clone())).collect::<Vec<_>>(),
+        [
+            (3, vec!["12".to_owned(), "maybe".to_owned(), "B\nob".to_owned()]),
+            (5, vec!["+4915112345679".to_owned(), "yes".to_owned(), String::new()]),
+        ]
+    );
     assert!(rows[1].remark.contains("Name"), "{}", rows[1].remark);
 }

@@ -1,0 +1,162 @@
+//! The keys of every kind of file: which there are, which must be there, and what belongs there.
+
+use chrono_tz::Tz;
+use toml::Value;
+
+use super::page::{Key, Need, reads};
+use crate::domain::{
+    contact::ChannelType,
+    definition::{NumberType, OnUncertain},
+    id::OrgId,
+    locale::Locale,
+    phone::Country,
+    rate::Rate,
+    secret_ref::SecretRef,
+    time::Span,
+};
+
+const TEXT: &str = "a text";
+const RATE: &str = "a rate like \"10/s\"";
+const SPAN: &str = "a length of time like \"15m\"";
+const SWITCH: &str = "true or false";
+const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }";
+const CEL: &str = "a CEL expression over event, as a text";
+const LOCALE: &str = "a language tag like \"en\"";
+const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
+
+const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
+    Key { path, need: Need::Always, expected, reads }
+}
+
+const fn with(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
+    Key { path, need: Need::WithTable, expected, reads }
+}
+
+const fn may(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
+    Key { path, need: Need::Optional, expected, reads }
+}
+
+/// `organization.toml`.
+pub(super) const ORGANIZATION: &[Key] = &[
+    must("id", "the organization's short name: a-z, 0-9 and -", reads::<OrgId>),
+    must("name", TEXT, filled),
+    may("timezone", ZONE, zone),
+    may("default_country", "two letters like \"DE\"", reads::<Country>),
+    may("quota", "a rate like \"30_000/hour\"", reads::<Rate>),
+    may("reserved_for_automatic", "a percentage, 0 to 100", percent),
+    may("templates", "the path of a folder of templates", filled),
+];
+
+/// `accounts/NAME.toml`.
+pub(super) const ACCOUNT: &[Key] = &[
+    must("provider", "\"twilio\"", provider),
+    must("account_sid", "AC and 32 hexadecimal digits", reads::<String>),
+    must("auth_token", SECRET, reads::<SecretRef>),
+    may("api_key", "an API key's sid, SK and 32 hexadecimal digits", reads::<String>),
+    may("api_secret", SECRET, reads::<SecretRef>),
+    may("base_url", "a URL", reads::<String>),
+];
+
+/// `channels/NAME.toml`.
+pub(super) const CHANNEL: &[Key] = &[
+    must("type", "\"sms\" or \"whatsapp\"", reads::<ChannelType>),
+    must("account", "the name of an account", filled),
+    must("number", "the sender's number, as a text", reads::<String>),
+    may("number_type", "\"geographic\", \"short_code\", \"toll_free\" or \"alphanumeric\"", reads::<NumberType>),
+    may("description", TEXT, reads::<String>),
+    may("pace", RATE, reads::<Rate>),
+    may("attachments.from_customers", SWITCH, reads::<bool>),
+    may("attachments.from_organization", SWITCH, reads::<bool>),
+    may("locale", LOCALE, reads::<Locale>),
+];
+
+/// `outbound/NAME.toml`, without its trigger's own keys.
+pub(super) const OUTBOUND: &[Key] = &[
+    may("name", "a name of at most 80 characters", name),
+    may("active", SWITCH, reads::<bool>),
+    must("channel", "the name of a channel", filled),
+    must("template", "the name of a template", filled),
+    may("show_in_timeline", SWITCH, reads::<bool>),
+    may("valid_for", SPAN, reads::<Span>),
+    may("opted_in", SWITCH, reads::<bool>),
+    may("on_uncertain", "\"keep\" or \"resend\"", reads::<OnUncertain>),
+    must("trigger.kind", "\"automatic\", \"instant\" or \"scheduled\"", kind),
+    with("audience.list", "the name of a list", filled),
+];
+
+/// A trigger of kind `automatic`.
+pub(super) const AUTOMATIC: &[Key] = &[
+    must("trigger.event", "an event type like \"case.created\"", reads::<String>),
+    may("trigger.when", CEL, reads::<String>),
+    may("trigger.delay", SPAN, reads::<Span>),
+    with("trigger.contact.to", CEL, reads::<String>),
+    may("trigger.contact.optin", CEL, reads::<String>),
+    may("trigger.contact.locale", CEL, reads::<String>),
+    may("trigger.contact.context.*", CEL, reads::<String>),
+];
+
+/// A trigger of kind `scheduled`.
+pub(super) const SCHEDULED: &[Key] = &[
+    may("trigger.at", "a list of local times like \"2026-12-01T09:00\"", reads::<Vec<String>>),
+    may("trigger.cron", "a cron expression like \"0 9 * * MON\"", reads::<String>),
+    may("trigger.timezone", ZONE, zone),
+    may("trigger.grace", SPAN, reads::<Span>),
+];
+
+/// A trigger whose kind is missing or wrong: nothing more can be said about its keys.
+pub(super) const ANY_TRIGGER: &[Key] = &[
+    may("trigger.event", TEXT, any),
+    may("trigger.when", TEXT, any),
+    may("trigger.delay", TEXT, any),
+    may("trigger.contact", TEXT, any),
+    may("trigger.at", TEXT, any),
+    may("trigger.cron", TEXT, any),
+    may("trigger.timezone", TEXT, any),
+    may("trigger.grace", TEXT, any),
+];
+
+/// `hooks/NAME.toml`.
+pub(super) const HOOK: &[Key] = &[must("secret", SECRET, reads::<SecretRef>)];
+
+fn any(_: &Value) -> Result<(), String> {
+    Ok(())
+}
+
+fn filled(value: &Value) -> Result<(), String> {
+    reads::<String>(value)?;
+    if value.as_str().is_some_and(|text| text.trim().is_empty()) { Err("is empty".to_owned()) } else { Ok(()) }
+}
+
+fn name(value: &Value) -> Result<(), String> {
+    filled(value)?;
+    let good = |text: &str| text.chars().count() <= 80 && !text.chars().any(char::is_control) && text.trim() == text;
+    if value.as_str().is_some_and(good) { Ok(()) } else { Err("is too long, or has blanks around it".to_owned()) }
+}
+
+fn zone(value: &Value) -> Result<(), String> {
+    reads::<String>(value)?;
+    let text = value.as_str().unwrap_or_default();
+    text.parse::<Tz>().map(|_| ()).map_err(|_| format!("\"{text}\" is not a time zone"))
+}
+
+fn percent(value: &Value) -> Result<(), String> {
+    match value.as_integer() {
+        Some(0..=100) => Ok(()),
+        Some(other) => Err(format!("{other} is not a percentage")),
+        None => Err(format!("found {}", value.type_str())),
+    }
+}
+
+fn one_of(value: &Value, known: &[&str], what: &str) -> Result<(), String> {
+    reads::<String>(value)?;
+    let text = value.as_str().unwrap_or_default();
+    if known.contains(&text) { Ok(()) } else { Err(format!("\"{text}\" is not {what}")) }
+}
+
+fn kind(value: &Value) -> Result<(), String> {
+    one_of(value, &["automatic", "instant", "scheduled"], "a kind of trigger")
+}
+
+fn provider(value: &Value) -> Result<(), String> {
+    one_of(value, &["twilio"], "a provider that this version has")
+}

@@ -1,0 +1,39 @@
+//! Who is asking: an API key names the organization, and everything that is answered is that organization's.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+
+use super::{
+    Api,
+    keys::{Presented, Scope},
+    problem::Problem,
+};
+use crate::domain::id::OrgId;
+
+/// A caller who may look.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Whose things they may see.
+    pub org: OrgId,
+}
+
+const HOW: &str = "expected the header `Authorization: Bearer KEY`, with a key made by `herald key create`";
+
+impl FromRequestParts<Arc<Api>> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let text = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Problem::unauthorized(HOW))?;
+        let refused = || Problem::unauthorized("this API key does not hold");
+        let presented = Presented::read(text.trim()).ok_or_else(refused)?;
+        let stored = api.store.key(&presented.org, presented.id).await?.ok_or_else(refused)?;
+        // Every scope may look.
+        let _scope: Scope = presented.scope(&stored).ok_or_else(refused)?;
+        Ok(Self { org: presented.org })
+    }
+}

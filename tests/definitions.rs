@@ -1,0 +1,355 @@
+//! Definitions from files to the store: everything that is wrong with a folder is said at once, and a good one is applied
+//! once, however often it is applied.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers panic as its tests do")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use herald::{
+    definitions::{Applied, ApplyError, DefinitionSet, acme, acme_customers, apply, plan_apply, token_org},
+    domain::{
+        definition::List,
+        id::{ConfigurationId, OrgId},
+        time::Timestamp,
+    },
+    store::{
+        Store,
+        definitions::{Change, Definition, Kind},
+    },
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000); // 2026-11-18
+const LATER: Timestamp = Timestamp::from_millis(1_795_000_060_000);
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), files);
+    folder
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+fn problems(folder: &Path) -> String {
+    match DefinitionSet::read(folder) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+const ORGANIZATION: (&str, &str) = ("organization.toml", "id = \"acme\"\nname = \"Acme\"\n");
+const ACCOUNT: (&str, &str) = (
+    "accounts/main.toml",
+    "provider = \"twilio\"\naccount_sid = \"AC00000000000000000000000000000001\"\nauth_token = { env = \"T\" }\n",
+);
+const CHANNEL: (&str, &str) = ("channels/sms.toml", "type = \"sms\"\naccount = \"main\"\nnumber = \"14252306549\"\n");
+const SEND: &str = "channel = \"sms\"\ntemplate = \"case-resolved\"\n";
+const MONTHLY: &str = "[trigger]\nkind = \"scheduled\"\ncron = \"0 9 1 * *\"\n[audience]\nlist = \"people\"\n";
+const LIST: (&str, &str) =
+    ("lists/people.csv", "to,optin,CustomerName,CaseName\n+4915112345678,yes,Ana,Heater\n+33639980745,no,Bo,Login\n");
+
+fn good() -> tempfile::TempDir {
+    let monthly = format!("{SEND}{MONTHLY}");
+    folder(&[ORGANIZATION, ACCOUNT, CHANNEL, LIST, ("outbound/monthly.toml", &monthly)])
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let broken = folder(&[
+        (
+            "organization.toml",
+            "id = \"Acme Corp\"\nnam = \"Acme\"\ntimezone = \"Europe/Berlim\"\nquota = \"9/parsec\"\nreserved_for_automatic = 300\n",
+        ),
+        ("accounts/main.toml", "provider = \"twilio\"\naccount_sid = \"AC1\"\nauth_token = \"hunter2\"\napi_key = 7\n"),
+        (
+            "accounts/half.toml",
+            "provider = \"twilio\"\naccount_sid = \"AC1\"\nauth_token = { env = \"T\" }\napi_key = \"SK1\"\nbase_url = \"ftp://x\"\n",
+        ),
+        ("accounts/other.toml", "provider = \"pigeon\"\n"),
+        ("channels/sms.toml", "type = \"sms\"\naccount = \"mian\"\nnumber = \"+14252306549\"\npase = \"10/s\"\n"),
+        (
+            "channels/two.toml",
+            "type = \"sms\"\naccount = \"nobody\"\nnumber = \"+1 425\"\n[attachments]\nfrom_customer = true\n",
+        ),
+        ("channels/wa.toml", "type = \"whatsapp\"\naccount = \"half\"\nnumber = \"14252306549\"\n"),
+        ("channels/syntax.toml", "type = \"sms\"\nnumber 3\n"),
+        (
+            "outbound/created.toml",
+            "channel = \"smss\"\ntemplate = \"case-creatd\"\n[trigger]\nkind = \"automatic\"\nevent = \"case created\"\nwhen = \"event.data.x ==\"\n[trigger.contact]\nto = \"evnt.data.to\"\n",
+        ),
+        (
+            "outbound/slugs.toml",
+            "channel = \"wa\"\ntemplate = \"case-created\"\n[trigger]\nkind = \"automatic\"\nevent = \"case.created\"\n[trigger.contact]\nto = \"event.data.to\"\n[trigger.contact.context]\ncustomername = \"event.data.name\"\n",
+        ),
+        (
+            "outbound/both.toml",
+            "channel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 9 * * MON\"\nat = [\"2026-12-01T09:00\"]\n",
+        ),
+        (
+            "outbound/cron.toml",
+            "name = \"both\"\nchannel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\n[audience]\nlist = \"poeple\"\n",
+        ),
+        (
+            "outbound/cron2.toml",
+            "channel = \"sms\"\ntemplate = \"case-resolved\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\ntimezone = \"Mars/Olympus\"\n",
+        ),
+        (
+            "outbound/cron3.toml",
+            "channel = \"sms\"\ntemplate = \"bad\"\n[trigger]\nkind = \"scheduled\"\ncron = \"0 25 * * *\"\n[audience]\nlist = \"poeple\"\n",
+        ),
+        ("outbound/kind.toml", "channel = \"sms\"\n[trigger]\nkind = \"manual\"\ncron = \"x\"\n"),
+        ("outbound/notable.toml", "channel = \"sms\"\ntemplate = \"case-resolved\"\ntrigger = \"instant\"\n"),
+        ("hooks/crm.toml", "secret = \"whsec_hunter2\"\n"),
+        ("lists/people.csv", "to,optin\n+49,yes\n+4915112345678,maybe\n"),
+        ("lists/notes.xlsx", "x"),
+        (
+            "templates/bad/template.toml",
+            "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"fun\"\nlocale = 1\n",
+        ),
+        ("templates/bad/en.hbs", "Hi"),
+        ("templates/worse/template.toml", "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"marketing\"\n"),
+        ("templates/worse/en.hbs", "Hi {{#each A}}"),
+        ("templates/empty/README.md", "later"),
+        ("outbounds/x.toml", ""),
+        ("channel/x.toml", ""),
+        ("organisation.toml", ""),
+        ("README.md", "fine"),
+        (".git/config", "fine"),
+        ("customers.csv", "fine"),
+    ]);
+    let found = problems(broken.path());
+    assert!(!found.contains("hunter2"), "{found}");
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn each_rule_is_refused_with_its_file_and_key() {
+    let templated = |text: &str| format!("{SEND}{text}");
+    for (file, text, expected) in [
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\nquota = \"30_001/hour\"\n".to_owned(),
+            "organization.toml:3: quota: ",
+        ),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\nquota = \"10/s\"\n".to_owned(),
+            "organization.toml:3: quota: ",
+        ),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\nreserved_for_automatic = 101\n".to_owned(),
+            "organization.toml:3: reserved_for_automatic: ",
+        ),
+        (
+            "organization.toml",
+            "id = \"acme\"\nname = \"A\"\ntemplates = \"../nowhere\"\n".to_owned(),
+            "organization.toml:3: templates: there is no folder",
+        ),
+        ("organization.toml", "name = \"A\"\n".to_owned(), "organization.toml: id: missing"),
+        (
+            "channels/sms.toml",
+            "type = \"email\"\naccount = \"main\"\nnumber = \"1\"\n".to_owned(),
+            "channels/sms.toml:1: type: \"email\" is not a channel type",
+        ),
+        (
+            "channels/sms.toml",
+            "type = \"whatsapp\"\naccount = \"main\"\nnumber = \"+14252306549\"\n".to_owned(),
+            "this version sends SMS through Twilio",
+        ),
+        (
+            "outbound/a.toml",
+            templated("valid_for = \"0s\"\n[trigger]\nkind = \"instant\"\n"),
+            "outbound/a.toml:3: valid_for: ",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\ncron = \"0 9 * * *\"\n"),
+            "outbound/a.toml:5: trigger.cron: unknown key",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"automatic\"\n"),
+            "outbound/a.toml:3: trigger.event: missing",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[audience]\nlist = \"people\"\n"),
+            "outbound/a.toml:6: audience: an automatic configuration has none",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"scheduled\"\n[audience]\nlist = \"people\"\n"),
+            "outbound/a.toml:3: trigger: expected either at",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"scheduled\"\nat = [\"tomorrow\"]\n[audience]\nlist = \"people\"\n"),
+            "outbound/a.toml:5: trigger.at: \"tomorrow\" is not a local time",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"scheduled\"\nat = [\"2026-12-01T09:00\"]\n"),
+            "outbound/a.toml: audience.list: missing",
+        ),
+        (
+            "outbound/a.toml",
+            templated(
+                "[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[trigger.contact]\nto = \"event.id\"\noptin = \"true\"\n",
+            ),
+            "does not fill CaseName, which template \"case-resolved\" needs",
+        ),
+        (
+            "outbound/a.toml",
+            "channel = \"sms\"\ntemplate = \"appointment-reminder\"\n[trigger]\nkind = \"instant\"\n".to_owned(),
+            "outbound/a.toml:2: template: \"appointment-reminder\" is for whatsapp, and channel \"sms\" is sms",
+        ),
+        (
+            "lists/people.csv",
+            "to,optin,CustomerName,CaseName\n+4915112345678,yes,Ana,H\n+4915112345678,yes,Ana,H\n".to_owned(),
+            "lists/people.csv: 1 row repeats",
+        ),
+        (
+            "lists/people.csv",
+            "to,optin,CustomerName\n+4915112345678,yes,Ana\n".to_owned(),
+            "the template needs columns that the file does not have: \"CaseName\"",
+        ),
+        ("accounts/a b.toml", ACCOUNT.1.to_owned(), "accounts/a b.toml: \"a b\" cannot be a name"),
+        ("accounts/x.yaml", String::new(), "accounts/x.yaml: is not read; expected files accounts/NAME.toml"),
+    ] {
+        let organization = good();
+        write(organization.path(), &[(file, &text)]);
+        let found = problems(organization.path());
+        assert!(
+            found.contains(expected)
+                && found.lines().count()
+                    == 1 + usize::from(expected.contains("CaseName, which") || expected.contains("this version")),
+            "{file} {text}: {found}"
+        );
+    }
+    assert_eq!(problems(good().path()), "");
+    assert!(problems(Path::new("/nowhere/at/all")).contains("there is no such folder"));
+}
+
+async fn store(folder: &Path) -> Store {
+    Store::open(&format!("sqlite:{}", folder.join("herald.db").display())).await.unwrap()
+}
+
+/// Ids need chance that differs, and no more here.
+fn random() -> impl FnMut() -> u128 {
+    let mut last = 0_u128;
+    move || {
+        last += 1;
+        last << 60
+    }
+}
+
+fn shown(applied: &Applied) -> String {
+    let lines = applied.changes.iter().map(|(kind, name, change)| format!("{} {name}: {change:?}", kind.as_str()));
+    let notices = applied.notices.iter().map(ToString::to_string);
+    let tokens =
+        applied.callback_tokens.keys().chain(applied.hook_tokens.keys()).map(|name| format!("token of {name}"));
+    let organization = format!("organization: {:?}", applied.organization);
+    [organization].into_iter().chain(lines).chain(notices).chain(tokens).collect::<Vec<_>>().join("\n")
+}
+
+async fn definition(store: &Store, org: &OrgId, kind: Kind, name: &str) -> Definition {
+    let all = store.definitions(org).await.unwrap();
+    all.into_iter().find(|found| found.kind == kind && found.name == name).unwrap()
+}
+
+#[tokio::test]
+async fn the_example_is_good_and_applies_once() {
+    let from_disk = DefinitionSet::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/acme")).unwrap();
+    let embedded = DefinitionSet::from_source(&acme()).unwrap();
+    assert_eq!(embedded, DefinitionSet { lists: embedded.lists.clone(), ..from_disk.clone() });
+    assert!(acme_customers().starts_with("\u{FEFF}Phone Number".as_bytes()));
+    let herald::domain::definition::Account::Twilio(twilio) = &from_disk.accounts["twilio"];
+    assert_eq!(twilio.account_sid, herald::sandbox::settings::Settings::DEFAULT_ACCOUNT_SID);
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path()).await;
+    let org = from_disk.organization.id.clone();
+    let planned = plan_apply(&store, &from_disk, NOW).await.unwrap();
+    assert!(store.organization(&org).await.unwrap().is_none(), "a plan writes nothing");
+    let applied = apply(&store, &from_disk, NOW, random()).await.unwrap();
+    assert_eq!((&planned.changes, planned.organization), (&applied.changes, applied.organization));
+    insta::assert_snapshot!(shown(&applied));
+    for token in applied.callback_tokens.values().chain(applied.hook_tokens.values()) {
+        assert_eq!(token_org(token), Some(org.clone()), "{token}");
+    }
+    assert_eq!(store.list_entries(&org, "customers", 1, 0, 1000).await.unwrap().len(), 120);
+    let revision = store.organization(&org).await.unwrap().unwrap().1;
+
+    for set in [&from_disk, &embedded] {
+        let again = apply(&store, set, LATER, random()).await.unwrap();
+        assert!(again.is_unchanged(), "{}", shown(&again));
+        assert!(plan_apply(&store, set, LATER).await.unwrap().is_unchanged());
+        assert_eq!(
+            (again.callback_tokens, again.hook_tokens),
+            (applied.callback_tokens.clone(), applied.hook_tokens.clone())
+        );
+        assert_eq!(store.organization(&org).await.unwrap().unwrap().1, revision);
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_has_changed_is_a_new_version_and_a_bad_one_changes_nothing() {
+    let files = good();
+    let data = tempfile::tempdir().unwrap();
+    let store = store(data.path()).await;
+    let org: OrgId = "acme".parse().unwrap();
+    let set = DefinitionSet::read(files.path()).unwrap();
+    apply(&store, &set, NOW, random()).await.unwrap();
+    write(files.path(), &[("lists/people.csv", "to,optin,CustomerName,CaseName\n+81312345678,yes,Cy,Invoice\n")]);
+    let applied = apply(&store, &DefinitionSet::read(files.path()).unwrap(), LATER, random()).await.unwrap();
+    let changed: Vec<_> =
+        applied.changes.iter().filter(|(.., change)| *change == Change::Changed).map(|(kind, ..)| *kind).collect();
+    assert_eq!(changed, [Kind::List]);
+    let list: List = serde_json::from_str(&definition(&store, &org, Kind::List, "people").await.body).unwrap();
+    assert_eq!((list.version, list.rows), (2, 1));
+    assert_eq!(store.list_entries(&org, "people", 2, 0, 10).await.unwrap().len(), 1);
+    assert_eq!(store.list_entries(&org, "people", 1, 0, 10).await.unwrap().len(), 2, "a run may still be reading it");
+
+    write(files.path(), &[("lists/people.csv", "to,optin,CustomerName,CaseName\n+8,yes,Cy,Invoice\n")]);
+    let refused = apply(&store, &set, LATER, random()).await.unwrap_err();
+    assert!(
+        matches!(&refused, ApplyError::Problems(problems) if problems.to_string().contains("fix 1 phone number")),
+        "{refused}"
+    );
+    let after: List = serde_json::from_str(&definition(&store, &org, Kind::List, "people").await.body).unwrap();
+    assert_eq!(after, list);
+}
+
+#[tokio::test]
+async fn schedules_follow_their_definitions() {
+    let files = good();
+    let data = tempfile::tempdir().unwrap();
+    let store = store(data.path()).await;
+    let org: OrgId = "acme".parse().unwrap();
+    apply(&store, &DefinitionSet::read(files.path()).unwrap(), NOW, random()).await.unwrap();
+    let id: ConfigurationId = definition(&store, &org, Kind::Configuration, "monthly").await.id.parse().unwrap();
+    let mut fired = BTreeMap::new();
+    for (step, text, now) in [
+        ("first", MONTHLY.to_owned(), NOW),
+        ("another time", MONTHLY.replace("0 9 1", "0 9 2"), LATER),
+        ("inactive", format!("active = false\n{MONTHLY}"), LATER),
+        ("active again", MONTHLY.to_owned(), LATER),
+        ("due and not yet fired", MONTHLY.to_owned(), Timestamp::from_millis(1_796_200_000_000)),
+        ("instant", "[trigger]\nkind = \"instant\"\n".to_owned(), LATER),
+    ] {
+        write(files.path(), &[("outbound/monthly.toml", &format!("{SEND}{text}"))]);
+        apply(&store, &DefinitionSet::read(files.path()).unwrap(), now, random()).await.unwrap();
+        fired.insert(step, store.next_firing(&org, id).await.unwrap().map(|time| time.to_string()));
+    }
+    let first = Some("2026-12-01T09:00:00.000Z".to_owned());
+    assert_eq!(fired["first"], first);
+    assert_eq!(fired["another time"].as_deref(), Some("2026-12-02T09:00:00.000Z"));
+    assert_eq!((&fired["inactive"], &fired["instant"]), (&None, &None));
+    assert_eq!((&fired["active again"], &fired["due and not yet fired"]), (&first, &first));
+}
