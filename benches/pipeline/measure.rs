@@ -87,12 +87,11 @@ fn measure(bench: &Bench, store: &str, url: &str, folder: &Path, extra: Value) -
     let csv = folder.join("audience.csv");
     audience::write(&csv, bench.messages).context("the file cannot be written")?;
     let (_sink, sink) = Role::start(&["sink".to_owned()])?;
-    let bare = || -> anyhow::Result<f64> {
+    let bare = || -> anyhow::Result<bare::Found> {
         let seconds = bench.bare_seconds.max(1).to_string();
         let concurrency = bench.load.concurrency.to_string();
         let role = ["bare", "--sink", &sink, "--concurrency", &concurrency, "--seconds", &seconds].map(str::to_owned);
-        let found: bare::Found = serde_json::from_str(&Role::start(&role)?.1)?;
-        Ok(found.per_second)
+        Ok(serde_json::from_str(&Role::start(&role)?.1)?)
     };
     let before = bare()?;
     let count = taken(&sink)?;
@@ -103,7 +102,7 @@ fn measure(bench: &Bench, store: &str, url: &str, folder: &Path, extra: Value) -
     verify(bench.messages, count, &done)?;
     let after = bare()?;
 
-    let mut line = report(bench, store, &done, before, after);
+    let mut line = report(bench, store, &done, &before, &after);
     if let (Some(line), Value::Object(extra)) = (line.as_object_mut(), extra) {
         line.extend(done.durability.iter().map(|(name, value)| (name.clone(), json!(value))));
         line.extend(extra);
@@ -124,10 +123,11 @@ fn verify(messages: u64, taken: u64, done: &run::Done) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(bench: &Bench, store: &str, done: &run::Done, before: f64, after: f64) -> Value {
+fn report(bench: &Bench, store: &str, done: &run::Done, before: &bare::Found, after: &bare::Found) -> Value {
     let messages = bench.messages as f64;
     let per_second = messages / (done.import_seconds + done.send_seconds);
-    let bare = f64::midpoint(before, after);
+    let bare = f64::midpoint(before.per_second, after.per_second);
+    let bare_cpu = before.cpu_seconds_per_million.zip(after.cpu_seconds_per_million);
     json!({
         "scenario": SCENARIO,
         "store": store,
@@ -139,8 +139,9 @@ fn report(bench: &Bench, store: &str, done: &run::Done, before: f64, after: f64)
         "cpu_seconds_per_million": done.cpu_seconds.map(|seconds| rounded(seconds * 1e6 / messages, 1)),
         "import_seconds": rounded(done.import_seconds, 3),
         "send_seconds": rounded(done.send_seconds, 3),
-        "bare_client_before": rounded(before, 0),
-        "bare_client_after": rounded(after, 0),
+        "bare_client_before": rounded(before.per_second, 0),
+        "bare_client_after": rounded(after.per_second, 0),
+        "bare_client_cpu_seconds_per_million": bare_cpu.map(|(before, after)| rounded(f64::midpoint(before, after), 1)),
         "concurrency": bench.load.concurrency,
         "slots": bench.load.slots,
         "cores": std::thread::available_parallelism().ok().map(usize::from),
