@@ -153,10 +153,10 @@ impl Store {
             ]));
         }
         for (org, rows) in by_org {
-            let sql = "WITH held AS MATERIALIZED (
-                         SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS fence FROM ROWS($1))
-                       UPDATE requests SET due_at = $3 FROM held
-                       WHERE org_id = $2 AND run_id = held.run AND number = held.place AND token = held.fence AND state IN ('ready', 'paused')";
+            let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+                       UPDATE requests SET due_at = $3 FROM r
+                       WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)
+                       AND token = CAST(r.value ->> 2 AS BIGINT) AND state IN ('ready', 'paused')";
             tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()])
                 .await?;
         }
