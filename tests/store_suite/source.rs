@@ -62,16 +62,16 @@ fn literals(source: &str) -> Vec<(String, String)> {
         let tail = &rest[at..];
         if tail.starts_with("//") {
             rest = tail.find('\n').map_or("", |end| &tail[end..]);
-        } else if tail.starts_with('"') {
+        } else if let Some(inside) = tail.strip_prefix('"') {
             let mut escaped = false;
-            let inside = |c: char| {
+            let end = inside.find(|c: char| {
                 let ends = c == '"' && !escaped;
                 escaped = c == '\\' && !escaped;
                 ends
-            };
-            let end = tail[1..].find(inside).unwrap() + 1;
-            found.push((line, tail[1..end].to_owned()));
-            rest = &tail[end + 1..];
+            });
+            let end = end.unwrap();
+            found.push((line, inside[..end].to_owned()));
+            rest = &inside[end + 1..];
         } else {
             // A character, or a lifetime.
             let quoted = tail.char_indices().skip(2).take(2).find(|(_, c)| *c == '\'').map_or(1, |(end, _)| end + 1);
