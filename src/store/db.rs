@@ -98,6 +98,20 @@ macro_rules! args {
 }
 pub(super) use args;
 
+/// Rows (tuples, arrays) as the JSON text that `ROWS($1)` reads.
+pub(super) fn json_rows<T: serde::Serialize>(rows: impl Iterator<Item = T>) -> String {
+    let mut text = vec![b'['];
+    for row in rows {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        // Neither the memory nor our own types refuse.
+        let _infallible = serde_json::to_writer(&mut text, &row);
+    }
+    text.push(b']');
+    String::from_utf8(text).unwrap_or_default()
+}
+
 /// A row of either engine.
 #[derive(Debug)]
 pub enum Row {
@@ -209,6 +223,14 @@ fn storable(text: String) -> String {
 }
 
 impl Tx<'_> {
+    /// Which engine it is on.
+    pub fn dialect(&self) -> Dialect {
+        match &self.0 {
+            Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
     /// Runs a statement; how many rows it touched.
     pub async fn execute(&mut self, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
         Ok(match &mut self.0 {

@@ -239,6 +239,8 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
         .pragma("temp_store", "memory")
+        // A request's messages in one go: with fewer places the connection's thread waits for the reader in between.
+        .row_buffer_size(256)
         .statement_cache_capacity(200))
 }
 

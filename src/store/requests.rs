@@ -125,7 +125,13 @@ impl Store {
             });
         }
         if !requests.is_empty() {
+            let bucket_is_new = buckets.last().is_none_or(|(bucket, _)| *bucket != quota::bucket(now));
             book(&mut tx, org, ask, &requests, now).await?;
+            if bucket_is_new {
+                // Time has moved on: some may be in no window any more.
+                let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
+                tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
+            }
         }
         if requests.len() < want {
             let next = tx.row(NEXT, args![org.as_str(), priority.as_str()]).await?;
@@ -208,15 +214,13 @@ fn total(buckets: &[(i64, Usage)]) -> Usage {
 /// Buckets that are kept although this clock counts them no longer: another worker's may be behind.
 const SLACK: i64 = 60;
 
-/// Books the claimed requests in the current bucket, and on their runs; forgets buckets that no window holds any more.
+/// Books the claimed requests in the current bucket, and on their runs.
 async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now: Timestamp) -> Result<(), StoreError> {
     let count = i64::try_from(requests.len()).unwrap_or(i64::MAX);
     let bulk = if ask == Ask::Bulk { count } else { 0 };
     let sql = "INSERT INTO org_usage (org_id, bucket, used, bulk) VALUES ($1, $2, $3, $4)
                ON CONFLICT (org_id, bucket) DO UPDATE SET used = org_usage.used + excluded.used, bulk = org_usage.bulk + excluded.bulk";
     tx.execute(sql, args![org.as_str(), quota::bucket(now), count, bulk]).await?;
-    let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
-    tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
 
     let mut by_run: std::collections::BTreeMap<RunId, i64> = std::collections::BTreeMap::new();
     for request in requests {

@@ -12,7 +12,7 @@ use crate::domain::{
 
 use super::{
     Store, StoreError,
-    db::{Row, Tx, args},
+    db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
     settle,
 };
@@ -324,9 +324,8 @@ pub(super) async fn add_messages(
         return Ok(());
     }
     let run = place.run.to_string();
-    let rows: Vec<Value> =
-        messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)).collect();
-    tx.execute(INSERT_MESSAGES, args![Value::from(rows).to_string(), org.as_str(), run.as_str()]).await?;
+    let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
+    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str()]).await?;
 
     let sizes = messages.chunks(REQUEST_SIZE).map(|chunk| i64::try_from(chunk.len()).unwrap_or(0));
     let mut first = place.after + 1;
@@ -351,12 +350,14 @@ pub(super) async fn add_messages(
     Ok(())
 }
 
-fn message_row(message: &NewMessage, seq: i64) -> Value {
+fn message_row(message: &NewMessage, seq: i64) -> impl serde::Serialize {
     let contact = &message.contact;
     let opted_in = i64::from(contact.opted_in == OptIn::Yes);
     let repeat = i64::from(message.repeat == Repeat::Again);
     let locale = contact.locale.as_ref().map(ToString::to_string).unwrap_or_default();
-    json!([seq, message.row, contact.to.digits(), opted_in, repeat, locale, json!(contact.slugs).to_string()])
+    // Texts by text: serializing them cannot fail.
+    let slugs = serde_json::to_string(&contact.slugs).unwrap_or_default();
+    (seq, message.row, contact.to.digits(), opted_in, repeat, locale, slugs)
 }
 
 /// Keeps rows that were refused at the door, and counts them on the run.

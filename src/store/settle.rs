@@ -18,7 +18,7 @@ use crate::domain::{
 
 use super::{
     Store, StoreError,
-    db::{Row, Tx, args},
+    db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
     requests::Claimed,
 };
@@ -70,6 +70,21 @@ const INTENTS: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
 impl Store {
     /// Writes what workers have to say, in one transaction; the answers are in the order of the words.
     pub async fn settle(&self, words: &[(&Claimed, &Word)], now: Timestamp) -> Result<Vec<Fence>, StoreError> {
+        match self.settle_by(words, Known::Nothing, now).await? {
+            Some(fences) => Ok(fences),
+            None => {
+                Ok(self.settle_by(words, Known::Some, now).await?.unwrap_or_else(|| vec![Fence::Lost; words.len()]))
+            }
+        }
+    }
+
+    /// `None`: something is known of these messages that the caller did not reckon with, and nothing was written.
+    async fn settle_by(
+        &self,
+        words: &[(&Claimed, &Word)],
+        known: Known,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Fence>>, StoreError> {
         let mut by_org: BTreeMap<&OrgId, Vec<usize>> = BTreeMap::new();
         for (place, (request, _)) in words.iter().enumerate() {
             by_org.entry(&request.org).or_default().push(place);
@@ -78,13 +93,13 @@ impl Store {
         let mut tx = self.begin().await?;
         for (org, places) in by_org {
             let mine: Vec<(&Claimed, &Word)> = places.iter().map(|place| words[*place]).collect();
-            let answers = settle_org(&mut tx, org, &mine, now).await?;
+            let Some(answers) = settle_org(&mut tx, org, &mine, known, now).await? else { return Ok(None) };
             for (place, fence) in places.into_iter().zip(answers) {
                 fences[place] = fence;
             }
         }
         tx.commit().await?;
-        Ok(fences)
+        Ok(Some(fences))
     }
 
     /// Applies delivery reports: forward only, in whatever order and however often they come. Returns how many were about
@@ -101,12 +116,21 @@ impl Store {
     }
 }
 
+/// What is reckoned with. Nearly always nothing is known of a message when its outcome is written; a transaction that counts
+/// on it has two statements less, and is taken back if it was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    Some,
+}
+
 async fn settle_org(
     tx: &mut Tx<'_>,
     org: &OrgId,
     words: &[(&Claimed, &Word)],
+    known: Known,
     now: Timestamp,
-) -> Result<Vec<Fence>, StoreError> {
+) -> Result<Option<Vec<Fence>>, StoreError> {
     let held = held(tx, org, words).await?;
     let fence =
         |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
@@ -125,9 +149,13 @@ async fn settle_org(
     if !intents.is_empty() {
         tx.execute(INTENTS, args![Value::from(intents).to_string(), org.as_str()]).await?;
     }
-    write_states(tx, org, &states).await?;
+    match known {
+        Known::Nothing if !append_states(tx, org, &states).await? => return Ok(None),
+        Known::Nothing => {}
+        Known::Some => write_states(tx, org, &states).await?,
+    }
     finish_requests(tx, org, &finishes, now).await?;
-    Ok(fences)
+    Ok(Some(fences))
 }
 
 /// Which of the requests that the words speak of are still in the speaker's hands.
@@ -160,26 +188,29 @@ const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, deta
   FROM ROWS($1) CROSS JOIN message_states WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)
   ORDER BY run_id, seq LOCKED ROWS";
 
-fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
-    let (code, provider_code, detail) = state
-        .why
-        .as_ref()
-        .map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
-    let sent_at = state.sent_at.map(Timestamp::millis);
-    json!([
-        id.run,
-        id.seq,
-        state.status,
-        code,
-        provider_code,
-        detail,
-        state.provider_id,
-        state.locale,
-        state.segments,
-        state.token,
-        sent_at,
-        state.changed_at.millis()
-    ])
+/// The rows as one JSON text: written straight away, for a tree of values costs several times as much.
+fn state_rows(states: &[(MessageId, &MessageState)]) -> String {
+    json_rows(states.iter().map(|(id, state)| {
+        let (code, provider_code, detail) = state
+            .why
+            .as_ref()
+            .map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
+        let (sent_at, changed_at) = (state.sent_at.map(Timestamp::millis), state.changed_at.millis());
+        (
+            id.run,
+            id.seq,
+            state.status,
+            code,
+            provider_code,
+            detail,
+            &state.provider_id,
+            &state.locale,
+            state.segments,
+            state.token,
+            sent_at,
+            changed_at,
+        )
+    }))
 }
 
 /// Reads a state from twelve columns, beginning at `first` with its status.
@@ -217,18 +248,9 @@ pub(super) async fn write_states(
     if states.is_empty() {
         return Ok(());
     }
-    // In one order everywhere: two transactions that add the same messages wait for each other, but never in a circle.
-    let mut states = states.to_vec();
-    states.sort_by_key(|(id, _)| *id);
-    let states = states.as_slice();
-    let rows: Vec<Value> = states.iter().map(state_row).collect();
     tx.execute("SAVEPOINT appending", vec![]).await?;
-    let appended = tx.execute(INSERT_STATES, args![Value::from(rows).to_string(), org.as_str()]).await?;
-    if usize::try_from(appended) == Ok(states.len()) {
-        tx.execute("RELEASE SAVEPOINT appending", vec![]).await?;
-        let mut sums = Deltas::default();
-        states.iter().for_each(|(id, state)| sums.add(id.run, state, 1));
-        return sums.write(tx, org).await;
+    if append_states(tx, org, states).await? {
+        return tx.execute("RELEASE SAVEPOINT appending", vec![]).await.map(drop);
     }
     // Something is known of some of them: take the attempt back and merge.
     tx.execute("ROLLBACK TO SAVEPOINT appending", vec![]).await?;
@@ -239,6 +261,29 @@ pub(super) async fn write_states(
         tx.execute("ROLLBACK TO SAVEPOINT appending", vec![]).await?;
     }
     Err(StoreError::Locked(std::time::Duration::ZERO))
+}
+
+/// Adds what became of messages of which nothing is known, and keeps the sums; `false` if something is: then part of it has
+/// been written, to be taken back by the caller.
+async fn append_states(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    states: &[(MessageId, &MessageState)],
+) -> Result<bool, StoreError> {
+    if states.is_empty() {
+        return Ok(true);
+    }
+    // In one order everywhere: two transactions that add the same messages wait for each other, but never in a circle.
+    let mut states = states.to_vec();
+    states.sort_by_key(|(id, _)| *id);
+    let appended = tx.execute(INSERT_STATES, args![state_rows(&states), org.as_str()]).await?;
+    if usize::try_from(appended) != Ok(states.len()) {
+        return Ok(false);
+    }
+    let mut sums = Deltas::default();
+    states.iter().for_each(|(id, state)| sums.add(id.run, state, 1));
+    sums.write(tx, org).await?;
+    Ok(true)
 }
 
 /// One round of merging; `false` if another transaction has added one of these messages meanwhile.
@@ -272,16 +317,14 @@ async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &Messa
         }
         sums.add(id.run, state, 1);
     }
-    let as_json =
-        |list: &[(MessageId, &MessageState)]| Value::from(list.iter().map(state_row).collect::<Vec<_>>()).to_string();
     if !fresh.is_empty() {
-        let appended = tx.execute(INSERT_STATES, args![as_json(&fresh), org.as_str()]).await?;
+        let appended = tx.execute(INSERT_STATES, args![state_rows(&fresh), org.as_str()]).await?;
         if usize::try_from(appended) != Ok(fresh.len()) {
             return Ok(false);
         }
     }
     if !changed.is_empty() {
-        tx.execute(UPDATE_STATES, args![as_json(&changed), org.as_str()]).await?;
+        tx.execute(UPDATE_STATES, args![state_rows(&changed), org.as_str()]).await?;
     }
     sums.write(tx, org).await?;
     Ok(true)
@@ -351,9 +394,11 @@ async fn finish_requests(
         lanes::wake(tx, org, LaneKind::Requests(priority), at).await?;
     }
     for (run, count) in done {
-        let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3";
-        tx.execute(sql, args![count, org.as_str(), run.to_string()]).await?;
-        complete(tx, org, run, now).await?;
+        let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3 RETURNING open_requests";
+        let open = tx.row(sql, args![count, org.as_str(), run.to_string()]).await?.map(|row| row.int(0)).transpose()?;
+        if open == Some(0) {
+            complete(tx, org, run, now).await?;
+        }
     }
     Ok(())
 }
