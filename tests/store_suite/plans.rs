@@ -21,7 +21,7 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
-        ("m.seq >= $3", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
+        ("seq >= $3 AND seq < $4", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
     ];
     keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
