@@ -57,7 +57,7 @@ fn literals(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = source;
     while let Some(at) = rest.find(['"', '/', '\'']) {
-        let line = rest[..at].rsplit('\n').next().unwrap_or_default().to_owned();
+        let line = rest[..at].trim_end().rsplit('\n').next().unwrap_or_default().to_owned();
         let tail = &rest[at..];
         if tail.starts_with("//") {
             rest = tail.find('\n').map_or("", |end| &tail[end..]);
