@@ -52,16 +52,17 @@ pub enum Fence {
 /// Locked in one order by everybody (requests, then lanes, then runs), so that two workers never wait for each other.
 ///
 /// Here and below the rows of the parameter come first, each looking its own row up: SQLite, left to itself, would walk through
-/// everything that the organization or the run has, once a statement. CROSS JOIN and MATERIALIZED keep it from that.
+/// everything that the organization or the run has, once a statement. CROSS JOIN and MATERIALIZED keep it from that, as
+/// long as the columns are taken out of the rows outside: for columns of the set-aside rows it would make an index of its own.
 const TOKENS: &str = "SELECT run_id, number, token,
     (SELECT status FROM runs WHERE runs.org_id = $2 AND runs.run_id = requests.run_id)
   FROM ROWS($1) CROSS JOIN requests
   WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT) AND state <> 'done'
   ORDER BY run_id, number LOCKED ROWS";
 
-const INTENTS: &str = "WITH said AS MATERIALIZED (
-    SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS begun FROM ROWS($1))
-  UPDATE requests SET begun = said.begun FROM said WHERE org_id = $2 AND run_id = said.run AND number = said.place";
+const INTENTS: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM r
+  WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
 
 impl Store {
     /// Writes what workers have to say, in one transaction; the answers are in the order of the words.
@@ -178,11 +179,10 @@ async fn finish_requests(
             wake.entry(request.priority).and_modify(|at| *at = due.min(*at)).or_insert(due);
         }
     }
-    let sql = "WITH said AS MATERIALIZED (
-                 SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, CAST(r.value ->> 2 AS BIGINT) AS over_now,
-                   CAST(r.value ->> 3 AS BIGINT) AS due FROM ROWS($1))
-               UPDATE requests SET begun = 0, due_at = said.due, state = CASE WHEN said.over_now = 1 THEN 'done' ELSE state END
-               FROM said WHERE org_id = $2 AND run_id = said.run AND number = said.place";
+    let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+               UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
+                 state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
+               FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
     tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
     for (priority, at) in wake {
         lanes::wake(tx, org, LaneKind::Requests(priority), at).await?;

@@ -41,12 +41,11 @@ const INSERT_STATES: &str = "INSERT INTO message_states
     r.value ->> 7, CAST(r.value ->> 8 AS BIGINT), CAST(r.value ->> 9 AS BIGINT), CAST(r.value ->> 10 AS BIGINT), CAST(r.value ->> 11 AS BIGINT)
   FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
 
-const UPDATE_STATES: &str = "WITH said AS MATERIALIZED (
-    SELECT r.value ->> 0 AS run, CAST(r.value ->> 1 AS BIGINT) AS place, r.value AS v FROM ROWS($1))
-  UPDATE message_states SET status = v ->> 2, code = v ->> 3, provider_code = v ->> 4, detail = v ->> 5, provider_id = v ->> 6,
-    locale = v ->> 7, segments = CAST(v ->> 8 AS BIGINT), token = CAST(v ->> 9 AS BIGINT), sent_at = CAST(v ->> 10 AS BIGINT),
-    changed_at = CAST(v ->> 11 AS BIGINT)
-  FROM said WHERE org_id = $2 AND run_id = said.run AND seq = said.place";
+const UPDATE_STATES: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE message_states SET status = r.value ->> 2, code = r.value ->> 3, provider_code = r.value ->> 4,
+    detail = r.value ->> 5, provider_id = r.value ->> 6, locale = r.value ->> 7, segments = CAST(r.value ->> 8 AS BIGINT),
+    token = CAST(r.value ->> 9 AS BIGINT), sent_at = CAST(r.value ->> 10 AS BIGINT), changed_at = CAST(r.value ->> 11 AS BIGINT)
+  FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
 
 const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at
   FROM ROWS($1) CROSS JOIN message_states WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)
