@@ -20,6 +20,7 @@ pub mod requests;
 pub mod runs;
 pub mod schedules;
 pub mod settle;
+pub mod states;
 
 use std::{str::FromStr, time::Duration};
 
