@@ -69,8 +69,10 @@ impl Store {
     pub async fn settle(&self, words: &[(&Claimed, &Word)], now: Timestamp) -> Result<Vec<Fence>, StoreError> {
         match self.settle_by(words, Known::Nothing, now).await? {
             Some(fences) => Ok(fences),
+            // Reckoned with, nothing of it is in the way.
             None => {
-                Ok(self.settle_by(words, Known::Some, now).await?.unwrap_or_else(|| vec![Fence::Lost; words.len()]))
+                let settled = self.settle_by(words, Known::Some, now).await?;
+                settled.ok_or(StoreError::Locked(std::time::Duration::ZERO))
             }
         }
     }
