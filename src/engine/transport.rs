@@ -60,9 +60,19 @@ impl Transport {
 
     /// Makes a call, waiting for one of the places that bound how many are made at once.
     pub async fn call(&self, request: &HttpRequest) -> Answer {
+        self.call_if(request, || true).await
+    }
+
+    /// The same, if it may still be made when a place is free: the wait can outlast what allowed the call.
+    pub async fn call_if(&self, request: &HttpRequest, may: impl FnOnce() -> bool) -> Answer {
         let Ok(_place) = self.places.acquire().await else {
             return Answer::NotSent("the process is shutting down".to_owned());
         };
+        if !may() {
+            return Answer::NotSent(
+                "the lease on the request was running out before the call could be made".to_owned(),
+            );
+        }
         let mut call = match request.method {
             Method::Get => self.client.get(&request.url),
             Method::Post => self.client.post(&request.url).body(request.body.clone()),
