@@ -12,6 +12,9 @@ mod sender;
 mod transport;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
