@@ -32,7 +32,9 @@ use crate::{
     telemetry::Metrics,
 };
 
-const MESSAGES: usize = 6;
+/// More than leave at once at this pace, so that answers come one by one.
+const MESSAGES: usize = 8;
+const PACE: Rate = Rate { count: 60, per: Duration::from_secs(1) };
 const LEASE: Duration = Duration::from_secs(60);
 /// What a dropped call may still do at the other end, it has done when nothing has happened for so long.
 const QUIET: Duration = Duration::from_millis(20);
@@ -57,7 +59,7 @@ impl Stage {
         let Some(Account::Twilio(account)) = set.accounts.values_mut().next() else { unreachable!() };
         account.base_url = Some(sandbox.base_url());
         for channel in set.channels.values_mut() {
-            channel.pace = Some(Rate { count: 1_000, per: Duration::from_secs(1) });
+            channel.pace = Some(PACE);
         }
         // The sandbox dates messages by the machine's clock, and look-ups go by its dates.
         let (clock, hand) = Clock::manual(Clock::system().now());
@@ -168,7 +170,10 @@ async fn a_crash_at_every_await_point_loses_nothing_and_sends_nothing_twice() {
             takeovers += 1;
             assert!(takeovers < 9, "dropped after {polls} polls, the request has no end");
             let Some(request) = stage.claim().await else { continue };
-            assert!(stage.work(&stage.engine(), request, usize::MAX).await);
+            // The first one that takes over crashes as well, while it asks about what is in doubt or sends the rest.
+            let polls = if takeovers == 1 { polls / 2 + 1 } else { usize::MAX };
+            stage.work(&stage.engine(), request, polls).await;
+            stage.quiet().await;
         }
         rounds += 1;
         audit(&stage, run, polls, rounds).await;
@@ -195,5 +200,7 @@ async fn audit(stage: &Stage, run: RunId, polls: usize, rounds: u64) {
     let (kept, counted) =
         (stage.store.sums(&stage.org, run).await.unwrap(), stage.store.recount(&stage.org, run).await.unwrap());
     assert_eq!(kept.disagreements(&counted), Vec::<String>::new(), "dropped after {polls} polls");
-    assert_eq!(kept.of(Status::Sent), i64::try_from(MESSAGES).unwrap(), "dropped after {polls} polls: {kept:?}");
+    // What a look-up found may have been delivered already.
+    let handed_over = kept.of(Status::Sent) + kept.of(Status::Delivered);
+    assert_eq!(handed_over, i64::try_from(MESSAGES).unwrap(), "dropped after {polls} polls: {kept:?}");
 }
