@@ -11,6 +11,7 @@ pub mod control;
 pub mod db;
 pub mod definitions;
 pub mod events;
+pub mod imports;
 pub mod lanes;
 pub mod lists;
 pub mod messages;
