@@ -30,6 +30,7 @@ use crate::{
     domain::{
         fairness::Slots,
         id::OrgId,
+        message::Status,
         reason::{Scope, Why},
         retry::RetryPolicy,
         run::Pinned,
@@ -194,6 +195,9 @@ impl Shared {
     fn count(&self, verdict: &Verdict, provider: &'static str) {
         for (status, reason) in verdict.counted() {
             self.metrics.message(*status, *reason, provider);
+            if let (Status::Queued, Some(reason)) = (status, reason) {
+                self.metrics.retry(provider, *reason);
+            }
         }
     }
 
