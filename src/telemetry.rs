@@ -86,6 +86,8 @@ pub enum Received {
     NotGenuine,
     /// It could not be understood.
     Unreadable,
+    /// It is genuine, and about a message that the organization does not have.
+    UnknownMessage,
 }
 
 impl Received {
@@ -95,6 +97,7 @@ impl Received {
             Self::Repeated => "repeated",
             Self::NotGenuine => "not_genuine",
             Self::Unreadable => "unreadable",
+            Self::UnknownMessage => "unknown_message",
         }
     }
 }

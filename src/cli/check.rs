@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     definitions::{DefinitionSet, Problems},
     domain::{
-        id::OrgId,
+        id::{OrgId, RunId},
         reason::{Reason, Why},
     },
     engine::{Answer, Transport},
@@ -68,9 +68,16 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
                     let problems = match &account.provider {
                         Err(problem) => vec![problem.to_string()],
                         Ok(provider) => {
-                            let found =
-                                prove(&app, &transport, &book.organization.id, &account.name, &**provider).await?;
-                            if found == Credentials::Good { vec![] } else { vec![in_words(&found)] }
+                            let org = &book.organization.id;
+                            let found = prove(&app, &transport, org, &account.name, &**provider).await?;
+                            if found == Credentials::Good {
+                                for run in release_runs(&app, org, &account.name).await? {
+                                    context.out.line(format!("{run} was held, and goes on"));
+                                }
+                                vec![]
+                            } else {
+                                vec![in_words(&found)]
+                            }
                         }
                     };
                     failed |= !told(format!("account {} ({})", account.name, account.provider_name), problems);
@@ -107,6 +114,20 @@ async fn prove(
     let state = AccountState { stopped, checked_at: Some(app.clock.now()), checked: in_words(&found) };
     app.store.set_account_state(org, account, &state).await?;
     Ok(found)
+}
+
+/// Lets the account's held runs go on (SPEC 3). One that is held for another reason meets it again, and is held again.
+async fn release_runs(app: &App, org: &OrgId, account: &str) -> Result<Vec<RunId>, Failure> {
+    let mut released = Vec::new();
+    let Some(book) = app.books.current(org).await? else { return Ok(released) };
+    for (run, _) in app.store.held_runs(org).await? {
+        let Some((pinned, _)) = app.store.run_facts(org, run).await? else { continue };
+        let through = book.channel(&pinned.channel).is_ok_and(|channel| channel.account == account);
+        if through && app.store.resume_run(org, run, app.clock.now()).await? {
+            released.push(run);
+        }
+    }
+    Ok(released)
 }
 
 fn in_words(found: &Credentials) -> String {

@@ -25,7 +25,7 @@ use crate::{
         lanes::LaneKind,
         replies::NewReply,
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, Received},
 };
 
 /// Callbacks that are applied in one go.
@@ -154,11 +154,14 @@ impl Applier {
             let Some(book) = self.books.current(&work.org).await? else { continue };
             let waiting = self.store.waiting_callbacks(&work.org, CHUNK).await?;
             applied += waiting.len();
-            self.apply(&book, &waiting).await?;
+            for of_one_account in waiting.chunk_by(|a, b| a.account == b.account) {
+                self.apply(&book, of_one_account).await?;
+            }
         }
         Ok(applied)
     }
 
+    /// Applies callbacks of one account.
     async fn apply(&self, book: &Book, waiting: &[StoredCallback]) -> Result<(), StoreError> {
         let org = &book.organization.id;
         let mut effects = Effects::default();
@@ -173,7 +176,12 @@ impl Applier {
         let ids: Vec<CallbackId> = waiting.iter().map(|callback| callback.id).collect();
         let done = self.store.apply_callbacks(org, &ids, &effects).await?;
         if done.unknown > 0 {
-            tracing::warn!(%org, receipts = done.unknown, "receipts for messages that the organization does not have");
+            let account = waiting.first().map_or("", |callback| &callback.account);
+            let provider = book.account(account).map_or("unknown", |account| account.provider_name);
+            for _ in 0..done.unknown {
+                self.metrics.callback(provider, Received::UnknownMessage);
+            }
+            tracing::warn!(%org, account, receipts = done.unknown, "receipts for messages that the organization does not have");
         }
         Ok(())
     }

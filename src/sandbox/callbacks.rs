@@ -99,8 +99,15 @@ pub(super) async fn run(state: Arc<State>, mut stop: watch::Receiver<bool>) -> R
         let free = concurrency.saturating_sub(posting.len());
         let (due, next) = state.schedule.take_due(free);
         for event in due {
-            if let Some(callback) = prepare(&state, event) {
-                posting.spawn(post(state.clone(), callback));
+            match prepare(&state, event) {
+                Some(callback) => {
+                    let state = state.clone();
+                    posting.spawn(async move {
+                        post(&state, callback).await;
+                        state.schedule.over();
+                    });
+                }
+                None => state.schedule.over(),
             }
         }
         let full = posting.len() >= concurrency;
@@ -129,7 +136,7 @@ fn prepare(state: &Arc<State>, event: Event) -> Option<Box<Callback>> {
     }
 }
 
-async fn post(state: Arc<State>, mut callback: Box<Callback>) {
+async fn post(state: &State, mut callback: Box<Callback>) {
     let mut request = state.client.post(callback.url.clone()).body(callback.body.clone());
     for (name, value) in &callback.headers {
         request = request.header(name, value);

@@ -90,7 +90,7 @@ pub struct Summary {
     pub receipts: CallbackCounts,
     /// Replies.
     pub replies: CallbackCounts,
-    /// Steps (receipts, replies, retries) that are still to come.
+    /// Steps (receipts, replies, retries) that are still to come or under way.
     pub pending: u64,
     /// Steps dropped because too many were waiting.
     pub overflowed: u64,

@@ -34,6 +34,8 @@ struct Heap {
     entries: BinaryHeap<Reverse<Entry>>,
     added: u64,
     overflowed: u64,
+    /// Taken, and not yet over: what follows them is not in the heap before they are.
+    under_way: u64,
 }
 
 struct Entry {
@@ -66,7 +68,8 @@ impl Schedule {
         }
     }
 
-    /// Takes at most `most` events that are due, and says when the next one is.
+    /// Takes at most `most` events that are due, and says when the next one is. Each is told to be [`Schedule::over`] once what
+    /// follows it has been added.
     pub(super) fn take_due(&self, most: usize) -> (Vec<Event>, Option<Instant>) {
         let now = time::now();
         let mut heap = self.heap();
@@ -74,18 +77,26 @@ impl Schedule {
         while due.len() < most && heap.entries.peek().is_some_and(|Reverse(entry)| entry.due <= now) {
             due.extend(heap.entries.pop().map(|Reverse(entry)| entry.event));
         }
+        heap.under_way += due.len() as u64;
         (due, heap.entries.peek().map(|Reverse(entry)| entry.due))
     }
 
-    /// How many events wait, and how many were dropped.
+    /// An event that was taken is over.
+    pub(super) fn over(&self) {
+        let mut heap = self.heap();
+        heap.under_way = heap.under_way.saturating_sub(1);
+    }
+
+    /// How many events wait or are under way, and how many were dropped.
     pub(super) fn counts(&self) -> (u64, u64) {
         let heap = self.heap();
-        (heap.entries.len() as u64, heap.overflowed)
+        (heap.entries.len() as u64 + heap.under_way, heap.overflowed)
     }
 
     /// Forgets everything that is to come.
     pub(super) fn clear(&self) {
-        *self.heap() = Heap::default();
+        let mut heap = self.heap();
+        *heap = Heap { under_way: heap.under_way, ..Heap::default() };
     }
 
     fn heap(&self) -> MutexGuard<'_, Heap> {

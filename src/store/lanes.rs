@@ -18,6 +18,8 @@ pub enum LaneKind {
     Callbacks,
     /// Schedules to be fired.
     Schedules,
+    /// Uploads that may have been left by a crash.
+    Imports,
 }
 
 impl LaneKind {
@@ -28,6 +30,7 @@ impl LaneKind {
             Self::Events => "events",
             Self::Callbacks => "callbacks",
             Self::Schedules => "schedules",
+            Self::Imports => "imports",
         }
     }
 
@@ -36,6 +39,7 @@ impl LaneKind {
             "events" => Some(Self::Events),
             "callbacks" => Some(Self::Callbacks),
             "schedules" => Some(Self::Schedules),
+            "imports" => Some(Self::Imports),
             priority => priority.parse().ok().map(Self::Requests),
         }
     }

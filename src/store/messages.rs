@@ -15,7 +15,7 @@ use super::{
     Store, StoreError,
     db::{Row, args},
     requests::Claimed,
-    settle::read_state,
+    states::read_state,
 };
 
 /// A message as it came in, and what is known of it.

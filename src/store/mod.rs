@@ -11,6 +11,7 @@ pub mod control;
 pub mod db;
 pub mod definitions;
 pub mod events;
+pub mod imports;
 pub mod lanes;
 pub mod lists;
 pub mod messages;
@@ -20,6 +21,7 @@ pub mod requests;
 pub mod runs;
 pub mod schedules;
 pub mod settle;
+pub mod states;
 
 use std::{str::FromStr, time::Duration};
 

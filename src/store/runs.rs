@@ -150,6 +150,8 @@ impl Store {
         let place = Place { run, after, requests: row.int(1)?, priority: row.parsed(2)?, state: "importing", due: now };
         add_messages(&mut tx, org, &place, messages, now).await?;
         add_rejected(&mut tx, org, run, rejected).await?;
+        let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
+        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
         tx.commit().await
     }
 
@@ -173,9 +175,11 @@ impl Store {
 
     /// The audience could not be taken in: nothing of the run was or will be sent.
     pub async fn fail_run(&self, org: &OrgId, run: RunId, why: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        lanes::wake(&mut tx, org, LaneKind::Imports, now).await?; // its rows are cleared away
         let sql = "UPDATE runs SET status = 'failed', why = $1, finished_at = $2 WHERE org_id = $3 AND run_id = $4 AND status = 'importing'";
-        self.execute(sql, args![why, now.millis(), org.as_str(), run.to_string()]).await?;
-        Ok(())
+        tx.execute(sql, args![why, now.millis(), org.as_str(), run.to_string()]).await?;
+        tx.commit().await
     }
 
     /// One run.
@@ -259,9 +263,12 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
         Lasting::OneAudience => ("importing", 0, None),
         Lasting::OpenEnded => ("running", 1, Some(now.millis())),
     };
+    if new.lasting == Lasting::OneAudience && !new.digest.is_empty() {
+        lanes::wake(tx, org, LaneKind::Imports, now).await?;
+    }
     let sql = "INSERT INTO runs (org_id, run_id, configuration, name, priority, status, why, firing, pinned, source, digest, columns, open_ended,
-                 messages, rejected, requests, open_requests, dispatched, created_at, started_at)
-               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14)
+                 messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at)
+               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14, $13)
                ON CONFLICT (org_id, configuration, firing) DO NOTHING";
     let pinned = json!(new.pinned).to_string();
     let columns = json!(new.columns).to_string();

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Statements that may read a table from end to end: small ones, and those about all organizations.
-const MAY_SCAN: &[&str] = &["herald_schema", "FROM organizations ORDER BY"];
+const MAY_SCAN: &[&str] = &["herald_schema", "FROM organizations ORDER BY", "pg_advisory", "current_setting("];
 
 /// Statements about given rows must go straight to each of them on SQLite, by the whole key; a claim, by its index.
 fn by_the_whole_key(sql: &str) -> Option<&'static str> {
@@ -16,12 +16,12 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("UPDATE requests SET begun", "(org_id=? AND run_id=? AND number=?)"),
         ("UPDATE requests SET due_at", "(org_id=? AND run_id=? AND number=?)"),
         ("CROSS JOIN requests", "(org_id=? AND run_id=? AND number=?)"),
-        ("UPDATE message_states SET status = v", "(org_id=? AND run_id=? AND seq=?)"),
+        ("UPDATE message_states SET status = r", "(org_id=? AND run_id=? AND seq=?)"),
         ("CROSS JOIN message", "(org_id=? AND run_id=? AND seq=?)"),
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
-        ("m.seq >= $3", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
+        ("seq >= $3 AND seq < $4", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
     ];
     keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
@@ -38,10 +38,7 @@ pub async fn no_statement_scans_a_table(bench: Bench) {
     if bench.store.dialect() == Dialect::Postgres {
         bench.ask("ANALYZE").await; // as its server does by itself; nobody does on SQLite
     }
-    for statement in statements()
-        .iter()
-        .filter(|s| !MAY_SCAN.iter().any(|part| s.sql.contains(part)) && !s.sql.contains("pg_advisory"))
-    {
+    for statement in statements().iter().filter(|s| !MAY_SCAN.iter().any(|part| s.sql.contains(part))) {
         let Statement { place, sql } = statement;
         let plan = plan(&bench, &bench.store.dialect().text(sql)).await;
         for line in &plan {

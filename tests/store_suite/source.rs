@@ -10,6 +10,7 @@ const ABOUT_ALL: &[(&str, &str)] = &[
     ("SELECT MAX(version) FROM herald_schema", "the schema"),
     ("INSERT INTO herald_schema", "the schema"),
     ("SELECT CAST(pg_advisory_xact_lock", "the schema"),
+    ("SELECT current_setting(", "the server's own settings"),
 ];
 
 /// A statement and where it stands.
@@ -52,25 +53,25 @@ pub fn statements() -> Vec<Statement> {
     all
 }
 
-/// The text literals of a Rust source, each with its line as far as it goes before it. Good for the store's plain code.
+/// The text literals of a Rust source, each with what stands before it in its line, or in the line before if it begins one. Good for the store's plain code.
 fn literals(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = source;
     while let Some(at) = rest.find(['"', '/', '\'']) {
-        let line = rest[..at].rsplit('\n').next().unwrap_or_default().to_owned();
+        let line = rest[..at].trim_end().rsplit('\n').next().unwrap_or_default().to_owned();
         let tail = &rest[at..];
         if tail.starts_with("//") {
             rest = tail.find('\n').map_or("", |end| &tail[end..]);
-        } else if tail.starts_with('"') {
+        } else if let Some(inside) = tail.strip_prefix('"') {
             let mut escaped = false;
-            let inside = |c: char| {
+            let end = inside.find(|c: char| {
                 let ends = c == '"' && !escaped;
                 escaped = c == '\\' && !escaped;
                 ends
-            };
-            let end = tail[1..].find(inside).unwrap() + 1;
-            found.push((line, tail[1..end].to_owned()));
-            rest = &tail[end + 1..];
+            });
+            let end = end.unwrap();
+            found.push((line, inside[..end].to_owned()));
+            rest = &inside[end + 1..];
         } else {
             // A character, or a lifetime.
             let quoted = tail.char_indices().skip(2).take(2).find(|(_, c)| *c == '\'').map_or(1, |(end, _)| end + 1);

@@ -1,0 +1,63 @@
+//! Whole journeys: from a trigger by way of the store, the engine and the provider to receipts, replies and the report, on
+//! every engine. Each journey stands in a file of `tests/journeys`, and is played on SQLite and on Postgres.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod support;
+
+#[path = "journeys/automatic.rs"]
+mod automatic;
+#[path = "journeys/control.rs"]
+mod control;
+#[path = "journeys/instant.rs"]
+mod instant;
+#[path = "journeys/operator.rs"]
+mod operator;
+#[path = "journeys/quota.rs"]
+mod quota;
+#[path = "journeys/receipts.rs"]
+mod receipts;
+#[path = "journeys/replies.rs"]
+mod replies;
+#[path = "journeys/retries.rs"]
+mod retries;
+#[path = "journeys/scheduled.rs"]
+mod scheduled;
+
+macro_rules! journeys {
+    ($($room:ident::$journey:ident;)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $journey() { crate::$room::$journey(crate::support::Database::Sqlite).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $journey() { crate::$room::$journey(crate::support::Database::Postgres).await; })*
+        }
+    };
+}
+
+journeys! {
+    instant::a_file_with_every_kind_of_row;
+    automatic::signed_events_become_messages;
+    automatic::events_that_come_together_share_a_request;
+    scheduled::a_schedule_fires_once_for_two_schedulers;
+    scheduled::a_firing_that_broke_off_is_taken_up_again;
+    scheduled::a_due_time_missed_by_more_than_the_grace_does_not_fire;
+    receipts::every_report_ends_in_its_bucket;
+    receipts::reports_that_come_twice_late_or_never;
+    receipts::callbacks_that_are_not_to_be_believed;
+    replies::stop_is_heeded_until_start;
+    replies::the_same_reply_twice_is_one;
+    retries::passing_troubles_lose_nothing_and_double_nothing;
+    retries::a_provider_that_is_away_loses_nothing;
+    retries::tries_are_bounded;
+    retries::what_has_become_too_old_is_not_sent;
+    control::a_refused_account_holds_its_messages_until_it_is_in_order;
+    control::resuming_says_that_the_account_is_in_order;
+    control::a_paused_run_rests_and_goes_on;
+    control::a_cancelled_run_sends_nothing_more;
+    control::a_run_keeps_the_text_that_it_began_with;
+    quota::an_hour_holds_what_it_holds;
+}
