@@ -48,8 +48,8 @@ async fn main() -> anyhow::Result<()> {
     write(folder.path(), "people.csv", PEOPLE)?;
 
     // 2. The store, an embedded database here, with the definitions in it. Secrets are looked up by name, never stored.
-    let mut config = Config::default();
-    config.database_url = format!("sqlite:{}", folder.path().join("herald.db").display()).into();
+    let database_url = format!("sqlite:{}", folder.path().join("herald.db").display()).into();
+    let config = Config { database_url, ..Config::default() };
     let secrets = Secrets::from_environment().with_override("QUICKSTART_TOKEN", Settings::DEFAULT_AUTH_TOKEN);
     let app = App::open(config, secrets, Clock::system()).await?;
     definitions::apply(&app.store, &DefinitionSet::read(&shop)?, app.clock.now(), rand::random).await?;
