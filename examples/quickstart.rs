@@ -33,6 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(TcpListener::bind("127.0.0.1:0").await?, Settings::default()).await?;
 
     // 1. What an organization defines: an account, a sender, and what to send. The template is one of the starter library's.
+    let shop = folder.path().join("shop");
     let account = format!(
         "provider = \"twilio\"\naccount_sid = \"{}\"\nauth_token = {{ env = \"QUICKSTART_TOKEN\" }}\nbase_url = \"{}\"\n",
         Settings::DEFAULT_ACCOUNT_SID,
@@ -40,18 +41,18 @@ async fn main() -> anyhow::Result<()> {
     );
     let channel = "type = \"sms\"\naccount = \"main\"\nnumber = \"14252306549\"\npace = \"100/s\"\n";
     let delay = "channel = \"shop\"\ntemplate = \"shipping-delay\"\n[trigger]\nkind = \"instant\"\n";
-    write(folder.path(), "organization.toml", "id = \"shop\"\nname = \"The Shop\"\n")?;
-    write(folder.path(), "accounts/main.toml", &account)?;
-    write(folder.path(), "channels/shop.toml", channel)?;
-    write(folder.path(), "outbound/delay.toml", delay)?;
+    write(&shop, "organization.toml", "id = \"shop\"\nname = \"The Shop\"\n")?;
+    write(&shop, "accounts/main.toml", &account)?;
+    write(&shop, "channels/shop.toml", channel)?;
+    write(&shop, "outbound/delay.toml", delay)?;
     write(folder.path(), "people.csv", PEOPLE)?;
 
     // 2. The store, an embedded database here, with the definitions in it. Secrets are looked up by name, never stored.
-    let mut config = Config::default();
-    config.database_url = format!("sqlite:{}", folder.path().join("herald.db").display()).into();
+    let database_url = format!("sqlite:{}", folder.path().join("herald.db").display()).into();
+    let config = Config { database_url, ..Config::default() };
     let secrets = Secrets::from_environment().with_override("QUICKSTART_TOKEN", Settings::DEFAULT_AUTH_TOKEN);
     let app = App::open(config, secrets, Clock::system()).await?;
-    definitions::apply(&app.store, &DefinitionSet::read(folder.path())?, app.clock.now(), rand::random).await?;
+    definitions::apply(&app.store, &DefinitionSet::read(&shop)?, app.clock.now(), rand::random).await?;
 
     // 3. The file becomes a run: checked as a whole, then taken in. From here on it survives a crash.
     let book = app.organization(None).await?;

@@ -1,5 +1,8 @@
 //! Never lost, never twice: the real binary is killed, again and again, and the provider's own log is held against the store.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what is not as it should be")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what was counted is worth seeing")]
+
 #[path = "crash/stage.rs"]
 mod stage;
 

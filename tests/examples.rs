@@ -1,5 +1,7 @@
 //! The examples run and say what they promise. `cargo test` builds them beside this test's own binary.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what is not as it should be")]
+
 use std::{path::PathBuf, process::Command};
 
 /// `target/…/examples/NAME`, seen from `target/…/deps/examples-…`.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     book::{Book, ReadyAccount, sender_of},
+    clock::Stopwatch,
     domain::{
         contact::ChannelType,
         definition::{Channel, OnUncertain},
@@ -266,8 +267,9 @@ impl Job<'_> {
         let (shared, route, lease) = (self.shared, &self.route, &self.lease);
         let mut under_way: FuturesUnordered<_> =
             calls.iter().map(|call| make(shared, route, lease, call, wave)).collect();
+        let mut written = Stopwatch::start();
         loop {
-            let next = tokio::time::timeout(FLUSH, under_way.next()).await;
+            let next = tokio::time::timeout(FLUSH.saturating_sub(written.elapsed()), under_way.next()).await;
             let now = self.shared.clock.now();
             match next {
                 Ok(None) => return Ok(Held::Yes),
@@ -283,14 +285,17 @@ impl Job<'_> {
                         self.route.pace.slow_down(asked);
                     }
                 }
-                Err(_) if self.verdict.is_empty() => {}
-                Err(_) => {
+                Err(_) => {}
+            }
+            if written.elapsed() >= FLUSH {
+                if !self.verdict.is_empty() {
                     let word = Word { states: self.verdict.take(), ..Word::default() };
                     // Somebody else has the request by now, and asks about what is still under way here.
                     if self.shared.say(self.request, word).await? == Fence::Lost {
                         return Ok(Held::No);
                     }
                 }
+                written = Stopwatch::start();
             }
         }
     }
@@ -340,7 +345,7 @@ async fn make<'a>(shared: &Shared, route: &Route, lease: &Lease, call: &'a Call,
     let segments = carried.map(|one| one.segments).sum();
     route.pace.ready(segments).await;
     let _place = shared.transport.place().await;
-    let watch = crate::clock::Stopwatch::start();
+    let watch = Stopwatch::start();
     // The wait for the pace and the place can outlast what allowed the call.
     if !lease.allows(shared.clock.now()) {
         return (
