@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Makes a key and shows it, this once.
+    #[command(after_help = "Example: herald key create crm --scope send")]
     Create {
         /// What it is for.
         name: String,
@@ -21,8 +22,10 @@ pub enum Command {
         scope: Scope,
     },
     /// Shows every key, without its secret.
+    #[command(after_help = "Example: herald key list")]
     List,
     /// Ends a key.
+    #[command(after_help = "Example: herald key revoke key_06F3XN6B5W7V0J8Q2K4M9T1C3D")]
     Revoke {
         /// Its id, like key_….
         id: KeyId,

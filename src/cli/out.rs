@@ -24,6 +24,11 @@ impl Out {
         Self(format)
     }
 
+    /// Whether a program reads.
+    pub fn is_json(self) -> bool {
+        self.0 == Format::Json
+    }
+
     /// A line for people; nothing where a program reads.
     pub fn line(self, text: impl AsRef<str>) {
         if self.0 == Format::Text {

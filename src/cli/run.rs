@@ -24,41 +24,48 @@ mod export;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// The newest runs, newest first.
+    #[command(after_help = "Example: herald run list --limit 5")]
     List {
         /// How many.
         #[arg(long, default_value_t = 20)]
         limit: i64,
     },
     /// One run: its buckets, reasons and figures.
+    #[command(after_help = "Example: herald run show run_06F3XN6B5W7V0J8Q2K4M9T1C3D")]
     Show {
         /// The run's id.
         run: RunId,
     },
     /// Sends nothing more of a run for now.
+    #[command(after_help = "Example: herald run pause run_06F3XN6B5W7V0J8Q2K4M9T1C3D")]
     Pause {
         /// The run's id.
         run: RunId,
     },
     /// Goes on with a run that is paused or held.
+    #[command(after_help = "Example: herald run resume run_06F3XN6B5W7V0J8Q2K4M9T1C3D")]
     Resume {
         /// The run's id.
         run: RunId,
     },
     /// Ends a run: what is not yet sent is cancelled.
+    #[command(after_help = "Example: herald run cancel run_06F3XN6B5W7V0J8Q2K4M9T1C3D")]
     Cancel {
         /// The run's id.
         run: RunId,
     },
     /// Puts a run's failed and undelivered messages back into the queue.
+    #[command(after_help = "Example: herald run retry-failed run_06F3XN6B5W7V0J8Q2K4M9T1C3D")]
     RetryFailed {
         /// The run's id.
         run: RunId,
     },
     /// The run's report: the file's own columns and row numbers, and what became of each row.
+    #[command(after_help = "Example: herald run export run_06F3XN6B5W7V0J8Q2K4M9T1C3D --to report.csv")]
     Export {
         /// The run's id.
         run: RunId,
-        /// Where to; standard output if left out.
+        /// Where to; standard output if left out, which is not for `--output json`.
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
     },
@@ -95,6 +102,9 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
         }
         Command::Export { run, to } => {
             let known = look(&app, org, run).await?;
+            if to.is_none() && context.out.is_json() {
+                return Err(input(anyhow!("a report is no JSON document: name its file with --to")));
+            }
             let rows = export::export(&app, org, &known.run, to.clone()).await?;
             if let Some(path) = to {
                 context.out.line(format!("{rows} rows are in {}", path.display()));

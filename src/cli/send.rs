@@ -87,12 +87,18 @@ async fn finish(
         () = super::serve::told_to_stop() => None,
     };
     running.stop().await?;
-    let Some(followed) = followed else {
-        out.note(format!("{run} is not finished: it goes on when herald works on this database again (herald serve)"));
-        return Ok(ExitCode::from(1));
+    let (followed, broken_off) = match followed {
+        Some(followed) => (followed, false),
+        None => (follow::Followed::look(app, org, run).await?.ok_or_else(|| anyhow!("run {run} is gone"))?, true),
     };
     follow::print(out, app, &followed);
     out.document(&json!({ "run": views::run(&followed.run, &followed.sums, &followed.audit, app.clock.now()) }));
+    if broken_off && !followed.run.status.is_over() {
+        out.note(format!(
+            "{run} is not finished, {} of its messages wait: it goes on when herald works on this database again (herald serve)",
+            followed.sums.waiting()
+        ));
+    }
     Ok(ExitCode::from(u8::from(!followed.adds_up() || !followed.run.status.is_over())))
 }
 

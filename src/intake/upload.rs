@@ -1,7 +1,7 @@
 //! A CSV file becomes a run: checked as a whole first, then taken in by chunks. Nothing is sent before the last chunk is in.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -159,6 +159,8 @@ struct Rules {
     channel_type: ChannelType,
     configuration: ConfigurationId,
     template: Arc<Template>,
+    /// What the template needs, spelt as its author does, for messages.
+    needs: BTreeSet<String>,
     default_country: Option<Country>,
     attested: Option<OptIn>,
 }
@@ -170,6 +172,7 @@ impl Rules {
         Ok(Self {
             channel_type: upload.book.channel(&configuration.channel)?.channel_type,
             configuration: upload.configuration.id,
+            needs: template.required_slugs().iter().map(|slug| template.slug_spelling(slug).to_owned()).collect(),
             template,
             default_country: upload.book.organization.default_country,
             attested: upload.attested.or(configuration.attested()),
@@ -180,7 +183,7 @@ impl Rules {
         Expect {
             channel_type: self.channel_type,
             configuration: Some(self.configuration),
-            required_slugs: self.template.required_slugs(),
+            required_slugs: &self.needs,
             default_country: self.default_country,
             attested: self.attested,
         }

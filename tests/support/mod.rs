@@ -184,7 +184,8 @@ impl Stage {
     }
 
     fn file(&self, csv: &str) -> PathBuf {
-        let path = self.folder.path().join(format!("{:032x}.csv", rand::random::<u128>()));
+        let name = format!("upload-{}.csv", std::fs::read_dir(self.folder.path()).unwrap().count());
+        let path = self.folder.path().join(name);
         std::fs::write(&path, csv).unwrap();
         path
     }

@@ -177,16 +177,23 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// Waits until the sandbox has sent all that it has to send, and herald has applied it.
+    /// Waits until the sandbox has sent all that it has to send, and herald has applied it. A slow machine may take its time,
+    /// as long as something moves.
     async fn quiet(&mut self) -> Result<(), Failure> {
-        let (watch, app, org) = (crate::clock::Stopwatch::start(), self.stage.app.clone(), self.stage.org.clone());
+        let (app, org) = (self.stage.app.clone(), self.stage.org.clone());
+        let (mut watch, mut before) = (crate::clock::Stopwatch::start(), None);
         loop {
-            let sent = self.stage.sandbox.summary().pending == 0;
-            if sent && app.store.waiting_callbacks(&org, 1).await?.is_empty() {
+            let summary = self.stage.sandbox.summary();
+            let waiting = app.store.waiting_callbacks(&org, 1).await?.first().map(|callback| callback.id);
+            if summary.pending == 0 && waiting.is_none() {
                 return Ok(());
             }
+            let now = Some((summary.pending, summary.receipts, summary.replies, waiting));
+            if now != before {
+                (watch, before) = (crate::clock::Stopwatch::start(), now);
+            }
             if watch.elapsed() > DEADLINE {
-                return Err(anyhow::anyhow!("receipts are still missing after {DEADLINE:?}").into());
+                return Err(anyhow::anyhow!("receipts are still missing, and none has come for {DEADLINE:?}").into());
             }
             self.pause().await?;
         }
