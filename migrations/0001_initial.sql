@@ -100,6 +100,7 @@ CREATE TABLE runs (
   open_requests BIGINT NOT NULL,           -- not yet done
   dispatched    BIGINT NOT NULL,           -- requests counted against the quota, retries included
   created_at    BIGINT NOT NULL,
+  touched_at    BIGINT NOT NULL,           -- while it is importing: when something was last added; one that stands still was left by a crash
   started_at    BIGINT,
   finished_at   BIGINT,
   CONSTRAINT runs_key PRIMARY KEY (org_id, run_id),
@@ -182,7 +183,7 @@ CREATE TABLE rejected_rows (
 -- Where there may be work, and from when: the only question that is asked across organizations.
 CREATE TABLE lanes (
   org_id TEXT   NOT NULL,
-  lane   TEXT   NOT NULL CHECK (lane IN ('automatic', 'instant', 'bulk', 'events', 'callbacks', 'schedules')),
+  lane   TEXT   NOT NULL CHECK (lane IN ('automatic', 'instant', 'bulk', 'events', 'callbacks', 'schedules', 'imports')),
   due_at BIGINT NOT NULL,
   CONSTRAINT lanes_key PRIMARY KEY (org_id, lane)
 );

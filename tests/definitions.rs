@@ -199,7 +199,9 @@ fn each_rule_is_refused_with_its_file_and_key() {
         ),
         (
             "outbound/a.toml",
-            templated("[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[trigger.contact]\nto = \"event.id\"\n"),
+            templated(
+                "[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[trigger.contact]\nto = \"event.id\"\noptin = \"true\"\n",
+            ),
             "does not fill CaseName, which template \"case-resolved\" needs",
         ),
         (
@@ -215,7 +217,7 @@ fn each_rule_is_refused_with_its_file_and_key() {
         (
             "lists/people.csv",
             "to,optin,CustomerName\n+4915112345678,yes,Ana\n".to_owned(),
-            "the template needs columns that the file does not have: CaseName",
+            "the template needs columns that the file does not have: \"CaseName\"",
         ),
         ("accounts/a b.toml", ACCOUNT.1.to_owned(), "accounts/a b.toml: \"a b\" cannot be a name"),
         ("accounts/x.yaml", String::new(), "accounts/x.yaml: is not read; expected files accounts/NAME.toml"),

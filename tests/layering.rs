@@ -94,6 +94,10 @@ fn imports_point_downwards() {
     breaks(downwards, "src/engine/mod.rs", "use crate::*;", "the whole crate");
     breaks(downwards, "src/engine/mod.rs", "use crate as herald;", "the whole crate");
     breaks(downwards, "src/engine/mod.rs", "use crate::Store;", "`Store` is not a room");
+    breaks(downwards, "src/book/mod.rs", "use crate::definitions::Set;", "book may not use definitions");
+    breaks(downwards, "src/store/mod.rs", "use crate::book::Book;", "store may not use book");
+    breaks(downwards, "src/keys.rs", "use crate::book::Book;", "keys may not use book");
+    passes(downwards, "src/engine/mod.rs", "use crate::{book::Book, keys};");
     passes(downwards, "src/main.rs", "fn main() { herald::cli::run(); }");
     passes(downwards, "src/app/mod.rs", "use crate::{config, http::{self, Server}, engine, store, domain};");
     passes(downwards, "src/engine/mod.rs", "// crate::http\nconst A: &str = \"crate::http\"; pub(crate) fn f<'a>() {}");

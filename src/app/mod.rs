@@ -51,11 +51,21 @@ pub enum WhichOrg {
 }
 
 impl App {
-    /// Opens the store and puts the parts together.
+    /// Opens the store, making it if it is not there, and puts the parts together.
     pub async fn open(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StoreError> {
         let store = Store::open(config.database_url.expose()).await?;
+        Ok(Self::with(store, config, secrets, clock))
+    }
+
+    /// The same over a store that must be there already.
+    pub async fn open_existing(config: Config, secrets: Secrets, clock: Clock) -> Result<Self, StoreError> {
+        let store = Store::open_existing(config.database_url.expose()).await?;
+        Ok(Self::with(store, config, secrets, clock))
+    }
+
+    fn with(store: Store, config: Config, secrets: Secrets, clock: Clock) -> Self {
         let books = Books::new(store.clone(), secrets.clone());
-        Ok(Self { config, store, books, clock, secrets, metrics: Arc::new(Metrics::new()) })
+        Self { config, store, books, clock, secrets, metrics: Arc::new(Metrics::new()) }
     }
 
     /// The organization that a command is about: the named one, or the only one.

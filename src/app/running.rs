@@ -19,7 +19,7 @@ use crate::{
         callbacks::{Applier, Reader},
         keywords::Keywords,
     },
-    intake::{events::EventLoop, schedule::Scheduler},
+    intake::{events::EventLoop, imports::Imports, schedule::Scheduler},
     store::StoreError,
 };
 
@@ -144,6 +144,7 @@ impl Running {
     fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) {
         let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
         let scheduler = Scheduler { store: store.clone(), books: books.clone(), clock: clock.clone() };
+        let imports = Imports { store: store.clone() };
         let intake = &app.config.intake;
         let events =
             EventLoop::new(store.clone(), books.clone(), clock.clone(), intake.coalesce, intake.coalesce_contacts);
@@ -161,6 +162,10 @@ impl Running {
         self.tasks.spawn(every("events", clock.clone(), stopped.clone(), move |now| {
             let events = events.clone();
             async move { events.tick(now).await }
+        }));
+        self.tasks.spawn(every("imports", clock.clone(), stopped.clone(), move |now| {
+            let imports = imports.clone();
+            async move { imports.tick(now).await }
         }));
         self.tasks.spawn(every("callbacks", clock, stopped.clone(), move |now| {
             let applier = applier.clone();

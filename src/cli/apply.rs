@@ -21,7 +21,7 @@ pub struct Args {
 
 pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     let set = read(args.dir).await?;
-    let app = context.app().await?;
+    let app = context.app_anew().await?;
     let now = app.clock.now();
     let applied = match args.dry_run {
         true => definitions::plan_apply(&app.store, &set, now).await,

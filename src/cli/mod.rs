@@ -21,6 +21,7 @@ use crate::{
     config::{Config, ConfigProblem, LogFormat, Overrides},
     domain::id::OrgId,
     secret::Secrets,
+    store::StoreError,
     telemetry,
 };
 pub use out::Format;
@@ -110,7 +111,24 @@ struct Context {
 }
 
 impl Context {
+    /// Over the database that is there.
     async fn app(&self) -> Result<App, Failure> {
+        App::open_existing(self.config.clone(), Secrets::from_environment(), Clock::system()).await.map_err(|problem| {
+            match problem {
+                StoreError::Missing(_) | StoreError::Url(_) => input(problem),
+                StoreError::Open { .. }
+                | StoreError::Newer { .. }
+                | StoreError::Altered(_)
+                | StoreError::Locked(_)
+                | StoreError::Unreachable(_)
+                | StoreError::Damaged { .. }
+                | StoreError::Refused(_) => Failure::Work(problem.into()),
+            }
+        })
+    }
+
+    /// Over the database, made if it is not there.
+    async fn app_anew(&self) -> Result<App, Failure> {
         Ok(App::open(self.config.clone(), Secrets::from_environment(), Clock::system()).await?)
     }
 }

@@ -117,11 +117,12 @@ fn told(out: Out, upload: &Upload) -> impl Fn(u64) + Send + 'static {
 /// A file or configuration that is wrong is the caller's to mend; a store that refuses is not.
 fn refused(_out: Out) -> impl Fn(NotSent) -> Failure {
     |problem| match problem {
-        NotSent::Store(_) | NotSent::Broken(_) => Failure::Work(problem.into()),
+        NotSent::Store(_) | NotSent::Broken(_) | NotSent::Ended(_) => Failure::Work(problem.into()),
         NotSent::Unreadable { .. }
         | NotSent::File(_)
         | NotSent::Invalid(_)
         | NotSent::AlreadySent { .. }
+        | NotSent::BeingTakenIn { .. }
         | NotSent::NotBegun(_) => input(problem),
     }
 }

@@ -43,7 +43,7 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         false => None,
     };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    let app = context.app().await?;
+    let app = context.app_anew().await?;
     let has = |role| roles.contains(&role);
     let roles = Roles {
         api: has(Role::Api),

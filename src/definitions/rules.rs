@@ -8,7 +8,7 @@ use super::{page::Page, problem::Problem};
 use crate::{
     domain::{
         contact::ChannelType,
-        definition::{Account, CONTRACT_QUOTA, Channel, Configuration, NumberType, Organization, Trigger},
+        definition::{Account, CONTRACT_QUOTA, Channel, Configuration, Mapping, NumberType, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
     },
     intake::mapping::{CompiledMapping, check_type},
@@ -109,28 +109,15 @@ pub(super) fn configuration(
             if let Err(problem) = check_type(event) {
                 problems.push(page.problem("trigger.event", problem.to_string()));
             }
-            if configuration.audience.is_some() {
-                let message = "an automatic configuration has none; expected its contacts to come from the event";
-                problems.push(page.problem("audience", message));
-            }
-            match CompiledMapping::compile(when.as_deref(), contact.as_ref()) {
-                Ok(mapping) => return Some(mapping),
-                Err(found) => problems.extend(found.into_iter().map(|found| {
-                    let place = found
-                        .position
-                        .map(|(line, column)| format!("line {line}, column {column} of the expression: "));
-                    let message = format!("{}{}", place.unwrap_or_default(), found.message);
-                    page.problem(&format!("trigger.{}", found.key), message)
-                })),
-            }
+            automatic(page, configuration, when.as_deref(), contact.as_ref(), problems)
         }
-        Trigger::Instant {} => {}
+        Trigger::Instant {} => None,
         Trigger::Scheduled { at, cron, .. } => {
+            let key = if cron.is_some() { "trigger.cron" } else { "trigger.at" };
             if at.is_empty() == cron.is_none() {
                 let message = "expected either at (local times) or cron (an expression), not both and not neither";
                 problems.push(page.problem("trigger", message));
             } else if let Some(Err(problem)) = schedule(configuration, zone) {
-                let key = if cron.is_some() { "trigger.cron" } else { "trigger.at" };
                 problems.push(page.problem(key, problem.to_string()));
             }
             if configuration.audience.is_none() {
@@ -138,9 +125,36 @@ pub(super) fn configuration(
                     "missing; expected a stored list to send to, as a scheduled configuration has no other audience";
                 problems.push(page.problem("audience.list", message));
             }
+            None
         }
     }
-    None
+}
+
+fn automatic(
+    page: &Page,
+    configuration: &Configuration,
+    when: Option<&str>,
+    contact: Option<&Mapping>,
+    problems: &mut Vec<Problem>,
+) -> Option<CompiledMapping> {
+    if configuration.audience.is_some() {
+        let message = "an automatic configuration has none; expected its contacts to come from the event";
+        problems.push(page.problem("audience", message));
+    }
+    if contact.is_some_and(|contact| contact.optin.is_none()) && configuration.attested().is_none() {
+        let message = "missing; expected an expression that says whether the contact agreed, or opted_in = true to attest that all have";
+        problems.push(page.problem("trigger.contact.optin", message));
+    }
+    let compiled = CompiledMapping::compile(when, contact);
+    let said = compiled.map_err(|found| {
+        problems.extend(found.into_iter().map(|found| {
+            let place =
+                found.position.map(|(line, column)| format!("line {line}, column {column} of the expression: "));
+            let message = format!("{}{}", place.unwrap_or_default(), found.message);
+            page.problem(&format!("trigger.{}", found.key), message)
+        }));
+    });
+    said.ok()
 }
 
 /// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers.

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, phone::Country,
+    contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace, phone::Country,
     quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
 };
 
@@ -144,17 +144,9 @@ pub struct Attachments {
 }
 
 impl Channel {
-    /// Segments a second, by the channel's own word or by PROVIDERS A.8: a long code 1, toll free 3, a short code 100, a
-    /// name 10, WhatsApp 80.
+    /// Segments a second, by the channel's own word or by its kind.
     pub fn pace(&self) -> Rate {
-        let per_second = match (self.channel_type, self.number_type) {
-            (ChannelType::WhatsApp, _) => 80,
-            (ChannelType::Sms, NumberType::Geographic) => 1,
-            (ChannelType::Sms, NumberType::TollFree) => 3,
-            (ChannelType::Sms, NumberType::ShortCode) => 100,
-            (ChannelType::Sms, NumberType::Alphanumeric) => 10,
-        };
-        self.pace.unwrap_or(Rate { count: per_second, per: Duration::from_secs(1) })
+        self.pace.unwrap_or_else(|| pace::default_rate(self.channel_type, self.number_type))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod definition;
 pub mod fairness;
 pub mod message;
 pub mod outcome;
+pub mod pace;
 pub mod quota;
 pub mod rate;
 pub mod reason;

@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     Shared,
+    lease::Lease,
     sender::{self, LetGo},
 };
 use crate::{
@@ -41,6 +42,13 @@ pub enum Ended {
     Task(#[source] JoinError),
 }
 
+/// A request that a task works on.
+struct Held {
+    lane: Lane,
+    request: Arc<Claimed>,
+    lease: Lease,
+}
+
 /// The dispatcher.
 pub(super) struct Dispatcher {
     shared: Arc<Shared>,
@@ -50,7 +58,7 @@ pub(super) struct Dispatcher {
     only: Option<OrgId>,
     in_flight: InFlight,
     working: JoinSet<Result<(), LetGo>>,
-    held: HashMap<Id, (Lane, Arc<Claimed>)>,
+    held: HashMap<Id, Held>,
     renew_at: Timestamp,
 }
 
@@ -111,7 +119,7 @@ impl Dispatcher {
                 LaneKind::Requests(priority) => {
                     Some(DueLane { lane: Lane { org: work.org, priority }, due_at: work.due_at })
                 }
-                LaneKind::Events | LaneKind::Callbacks | LaneKind::Schedules => None,
+                LaneKind::Events | LaneKind::Callbacks | LaneKind::Schedules | LaneKind::Imports => None,
             })
             .filter(|due| self.only.as_ref().is_none_or(|only| *only == due.lane.org))
             .collect();
@@ -137,8 +145,8 @@ impl Dispatcher {
     }
 
     async fn claim(&mut self, lane: &Lane, want: usize, now: Timestamp) -> Result<usize, StoreError> {
-        let order =
-            ClaimOrder { org: &lane.org, priority: lane.priority, want, now, lease_until: now.plus(self.lease) };
+        let lease_until = now.plus(self.lease);
+        let order = ClaimOrder { org: &lane.org, priority: lane.priority, want, now, lease_until };
         let claim = self.shared.store.claim(order).await?;
         if let Some(until) = claim.exhausted_until {
             tracing::info!(org = %lane.org, until = %until, "the organization's hour is used up");
@@ -154,9 +162,11 @@ impl Dispatcher {
         for request in claim.requests {
             let request = Arc::new(request);
             let (shared, book, mine) = (self.shared.clone(), book.clone(), request.clone());
-            let task = self.working.spawn(async move { sender::send(&shared, mine, book, now).await });
+            let lease = Lease::new(lease_until, self.lease);
+            let held = lease.clone();
+            let task = self.working.spawn(async move { sender::send(&shared, mine, held, book, now).await });
             self.in_flight.take(lane);
-            self.held.insert(task.id(), (lane.clone(), request));
+            self.held.insert(task.id(), Held { lane: lane.clone(), request, lease });
         }
         Ok(count)
     }
@@ -167,8 +177,15 @@ impl Dispatcher {
             return Ok(());
         }
         self.renew_at = now.plus(self.lease / 3);
-        let held: Vec<Claimed> = self.held.values().map(|(_, request)| (**request).clone()).collect();
-        if held.is_empty() { Ok(()) } else { self.shared.store.renew(&held, now.plus(self.lease)).await }
+        let held: Vec<Claimed> = self.held.values().map(|held| (*held.request).clone()).collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let until = now.plus(self.lease);
+        self.shared.store.renew(&held, until).await?;
+        let written = self.shared.clock.now();
+        self.held.values().for_each(|held| held.lease.prolong(until, written));
+        Ok(())
     }
 
     /// A request has been given back, or let go: its slot is free.
@@ -178,13 +195,13 @@ impl Dispatcher {
             Err(broken) => broken.id(),
         };
         let freed = self.held.remove(&id);
-        if let Some((lane, _)) = &freed {
-            self.in_flight.give_back(lane);
+        if let Some(held) = &freed {
+            self.in_flight.give_back(&held.lane);
         }
         match ended {
             Ok((_, Ok(()))) => Ok(()),
             Ok((_, Err(let_go))) => {
-                let request = freed.map(|(_, request)| request.id.to_string()).unwrap_or_default();
+                let request = freed.map(|held| held.request.id.to_string()).unwrap_or_default();
                 tracing::error!(request, problem = %crate::telemetry::chain(&let_go), "a request was let go; it comes round again when its lease ends");
                 Ok(())
             }
@@ -201,7 +218,10 @@ impl Dispatcher {
                 Some(ended) = self.working.join_next_with_id() => self.reap(ended)?,
                 () = self.shared.clock.sleep_until(self.renew_at) => {
                     let now = self.shared.clock.now();
-                    self.renew(now).await?;
+                    // What is in flight finishes all the same; it is tried again a third of a lease later.
+                    if let Err(problem) = self.renew(now).await {
+                        tracing::error!(problem = %crate::telemetry::chain(&problem), "leases could not be renewed while stopping");
+                    }
                 }
             }
         }

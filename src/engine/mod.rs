@@ -6,10 +6,17 @@
 mod committer;
 mod dispatcher;
 mod judge;
+mod lease;
 mod pace;
 mod sender;
 mod transport;
 mod verdict;
+
+// It needs the engine's inside, and everything around it as well (definitions, intake, the sandbox), which no file here may
+// know: so it is a module of the engine that lies with the other crash tests.
+#[cfg(test)]
+#[path = "../../tests/crash/await_points.rs"]
+mod await_points;
 
 use std::{sync::Arc, time::Duration};
 
@@ -90,25 +97,12 @@ pub struct Engine {
 impl Engine {
     /// Starts to claim and send.
     pub fn start(parts: Parts) -> Result<Self, NoClient> {
-        let transport = Transport::new(&parts.worker)?;
-        let (store, clock, metrics) = (parts.store.clone(), parts.clock.clone(), parts.metrics.clone());
-        let (words, committing) =
-            Committer::start(parts.clock.clone(), Patience::Endless, settle(store, clock, metrics));
-        let shared = Arc::new(Shared {
-            paces: Paces::new(parts.clock.clone()),
-            policy: RetryPolicy::default(),
-            store: parts.store,
-            books: parts.books,
-            clock: parts.clock,
-            metrics: parts.metrics,
-            transport,
-            public_url: parts.public_url.map(|url| url.trim_end_matches('/').to_owned()),
-            words,
-        });
-        let total = parts.worker.slots.max(1);
+        let (worker, only) = (parts.worker.clone(), parts.only.clone());
+        let (shared, committing) = Shared::assemble(parts)?;
+        let total = worker.slots.max(1);
         let slots = Slots { total, reserved_for_automatic: total * RESERVED_PERCENT / 100 };
         let (stop, stopped) = watch::channel(false);
-        let dispatcher = dispatcher::Dispatcher::new(shared, slots, &parts.worker, parts.only);
+        let dispatcher = dispatcher::Dispatcher::new(shared, slots, &worker, only);
         let task = tokio::spawn(async move {
             let ended = dispatcher.run(stopped).await;
             // The senders are gone and so is the last committer: what they said is being written.
@@ -157,6 +151,26 @@ fn settle(store: Store, clock: Clock, metrics: Arc<Metrics>) -> committer::Write
 }
 
 impl Shared {
+    /// With a committer of its own, which ends when the last clone is dropped and everything is written.
+    fn assemble(parts: Parts) -> Result<(Arc<Self>, JoinHandle<()>), NoClient> {
+        let transport = Transport::new(&parts.worker)?;
+        let (store, clock, metrics) = (parts.store.clone(), parts.clock.clone(), parts.metrics.clone());
+        let (words, committing) =
+            Committer::start(parts.clock.clone(), Patience::Endless, settle(store, clock, metrics));
+        let shared = Arc::new(Self {
+            paces: Paces::new(parts.clock.clone()),
+            policy: RetryPolicy::default(),
+            store: parts.store,
+            books: parts.books,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            transport,
+            public_url: parts.public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            words,
+        });
+        Ok((shared, committing))
+    }
+
     async fn say(&self, request: &Arc<Claimed>, word: Word) -> Result<Fence, NotWritten> {
         self.words.say((request.clone(), word)).await
     }

@@ -12,17 +12,13 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::{
     clock::Clock,
-    domain::{id::OrgId, rate::Rate, run::REQUEST_SIZE, time::Timestamp},
+    domain::{id::OrgId, pace, rate::Rate, time::Timestamp},
 };
 
 /// A channel that nobody asked to slow down, but that was told "too many": how long it rests.
 const REST: Duration = Duration::from_secs(1);
 /// The longest rest that one answer can bring about.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// How much of a second's worth may leave at once.
-const BURST_PART: u64 = 20;
-/// How much of a channel's pace one intent covers: a crash leaves at most so much in doubt.
-const WAVE: Duration = Duration::from_millis(500);
 
 /// One channel's pace.
 #[derive(Debug)]
@@ -35,11 +31,9 @@ pub struct Pace {
 
 impl Pace {
     fn new(rate: Rate, clock: Clock) -> Self {
-        // The bucket's period: one segment each so long. A rate faster than a segment a nanosecond is no limit.
-        let each = rate.per.div_f64(rate.count.max(1) as f64).max(Duration::from_nanos(1));
-        let burst = u32::try_from((rate.per_second() as u64 / BURST_PART).clamp(1, 100_000)).unwrap_or(1);
-        let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN));
-        let bucket = RateLimiter::direct(quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)));
+        let quota = Quota::with_period(pace::interval(rate)).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN));
+        let bucket =
+            RateLimiter::direct(quota.allow_burst(NonZeroU32::new(pace::burst(rate)).unwrap_or(NonZeroU32::MIN)));
         Self { rate, bucket, rest_until: Mutex::new(Timestamp::from_millis(0)), clock }
     }
 
@@ -63,8 +57,7 @@ impl Pace {
 
     /// How many messages one intent covers.
     pub fn wave(&self) -> usize {
-        let fits = self.rate.per_second() * WAVE.as_secs_f64();
-        (fits as usize).clamp(1, REQUEST_SIZE)
+        pace::wave(self.rate)
     }
 }
 

@@ -11,11 +11,13 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use super::{
     Shared,
     judge::{Decision, Facts, Ready},
+    lease::Lease,
     pace::Pace,
-    verdict::{Verdict, Wish},
+    verdict::{Verdict, Wish, ask_after},
 };
 use crate::{
     book::{Book, ReadyAccount, sender_of},
+    clock::Stopwatch,
     domain::{
         contact::ChannelType,
         definition::{Channel, OnUncertain},
@@ -69,6 +71,7 @@ struct Route {
 struct Job<'a> {
     shared: &'a Shared,
     request: &'a Arc<Claimed>,
+    lease: Lease,
     pinned: Pinned,
     route: Route,
     claimed_at: Timestamp,
@@ -76,7 +79,13 @@ struct Job<'a> {
 }
 
 /// Sends what is to be sent of a request, and gives it back.
-pub async fn send(shared: &Shared, request: Arc<Claimed>, book: Arc<Book>, claimed_at: Timestamp) -> Result<(), LetGo> {
+pub async fn send(
+    shared: &Shared,
+    request: Arc<Claimed>,
+    lease: Lease,
+    book: Arc<Book>,
+    claimed_at: Timestamp,
+) -> Result<(), LetGo> {
     let Some((pinned, run_status)) = shared.store.run_facts(&request.org, request.id.run).await? else {
         return Ok(()); // the run is gone, and the request with it
     };
@@ -85,7 +94,7 @@ pub async fn send(shared: &Shared, request: Arc<Claimed>, book: Arc<Book>, claim
         Err(why) => return hold(shared, &request, why).await,
     };
     let verdict = Verdict::new(request.token);
-    let mut job = Job { shared, request: &request, pinned, route, claimed_at, verdict };
+    let mut job = Job { shared, request: &request, lease, pinned, route, claimed_at, verdict };
     let (ready, doubts) = job.judge(run_status).await?;
     let ready = job.settle_doubts(doubts, ready).await?;
     if job.send_waves(ready).await? == Held::Yes {
@@ -115,6 +124,11 @@ fn route(shared: &Shared, book: Arc<Book>, pinned: &Pinned) -> Result<Route, Why
 async fn hold(shared: &Shared, request: &Arc<Claimed>, why: Why) -> Result<(), LetGo> {
     tracing::error!(org = %request.org, run = %request.id.run, %why, "a run is held");
     shared.store.stop_run(&request.org, request.id.run, "held", &why.to_string()).await?;
+    if request.begun > 0 {
+        // An earlier holder vanished and may have handed messages over. Giving the request back would say that everything
+        // begun has its outcome, and the next holder would send again: it is left to its lease instead, doubts and all.
+        return Ok(());
+    }
     let finish = Some(Finish::RetryAt(shared.clock.now().plus(LATER)));
     shared.say(request, Word { finish, ..Word::default() }).await?;
     Ok(())
@@ -152,32 +166,18 @@ impl Job<'_> {
 
     /// Finds out about messages that may have been handed over; those that certainly were not join the ready ones.
     async fn settle_doubts(&mut self, doubts: Vec<Ready>, mut ready: Vec<Ready>) -> Result<Vec<Ready>, LetGo> {
+        let mut taken: Vec<String> = Vec::new();
         for doubtful in doubts {
             self.shared.metrics.in_doubt(self.route.account.provider_name, Reason::WorkerLost);
-            let doubt = InDoubt {
-                sender: self.route.sender.clone(),
-                message: doubtful.outgoing.clone(),
-                since: self.request.accepted_at,
-            };
-            let found = match self.route.provider.lookup(self.shared.stamp(), &doubt) {
-                None => None,
-                Some(question) => Some(match self.shared.transport.call(&question).await {
-                    Answer::Reply(reply) => self.route.provider.found(&doubt, &reply),
-                    Answer::NotSent(detail) | Answer::PerhapsSent(detail) => {
-                        Found::Unknown(Why::detailed(Reason::NoAnswer, detail))
-                    }
-                }),
-            };
-            match found {
-                Some(Found::Sent { provider_id, .. }) if self.belongs_to_another(&doubtful, &provider_id).await? => {
-                    ready.push(doubtful)
-                }
+            match self.ask(&doubtful, &taken).await? {
                 Some(Found::Sent { provider_id, status, why }) => {
+                    taken.push(provider_id.clone());
                     self.verdict.found(&doubtful, provider_id, status, why, self.shared.clock.now())
                 }
                 Some(Found::NotSent) => ready.push(doubtful),
                 Some(Found::Unknown(why)) => {
-                    self.verdict.doubt(&doubtful, why, Wish::AskAgain, self.shared.clock.now())
+                    let wish = Wish::AskAgain(ask_after(self.request.attempts));
+                    self.verdict.doubt(&doubtful, why, wish, self.shared.clock.now())
                 }
                 None if self.pinned.on_uncertain == OnUncertain::Resend => ready.push(doubtful),
                 None => {
@@ -189,10 +189,37 @@ impl Job<'_> {
         Ok(ready)
     }
 
-    /// Two messages with one text to one person look alike at the provider: one id is not an answer for both.
-    async fn belongs_to_another(&self, doubtful: &Ready, provider_id: &str) -> Result<bool, LetGo> {
+    /// Asks the provider about one message; `None` if it cannot be asked. Two messages with one text to one person look alike
+    /// there, and one id is not an answer for both: ids that others bear (`taken` by this request, or in the store) are put
+    /// aside, and what is left of the answer is judged again.
+    async fn ask(&self, doubtful: &Ready, taken: &[String]) -> Result<Option<Found>, LetGo> {
         let outgoing = &doubtful.outgoing;
-        Ok(self.shared.store.provider_id_taken(&self.request.org, outgoing.to, provider_id, outgoing.id).await?)
+        let mut doubt = InDoubt {
+            sender: self.route.sender.clone(),
+            message: outgoing.clone(),
+            since: self.request.accepted_at,
+            others: taken.to_vec(),
+        };
+        let Some(question) = self.route.provider.lookup(self.shared.stamp(), &doubt) else { return Ok(None) };
+        let reply = match self.shared.transport.call(&question).await {
+            Answer::Reply(reply) => reply,
+            Answer::NotSent(detail) | Answer::PerhapsSent(detail) => {
+                return Ok(Some(Found::Unknown(Why::detailed(Reason::NoAnswer, detail))));
+            }
+        };
+        loop {
+            let found = self.route.provider.found(&doubt, &reply);
+            let Found::Sent { provider_id, .. } = &found else { return Ok(Some(found)) };
+            if doubt.others.contains(provider_id) {
+                let why = Why::detailed(Reason::Unreadable, "the provider names a message that is known to be another");
+                return Ok(Some(Found::Unknown(why)));
+            }
+            let store = &self.shared.store;
+            if !store.provider_id_taken(&self.request.org, outgoing.to, provider_id, outgoing.id).await? {
+                return Ok(Some(found));
+            }
+            doubt.others.push(provider_id.clone());
+        }
     }
 
     async fn send_waves(&mut self, ready: Vec<Ready>) -> Result<Held, LetGo> {
@@ -222,7 +249,9 @@ impl Job<'_> {
                 }
                 Fence::Held(RunStatus::Importing | RunStatus::Running | RunStatus::Completed | RunStatus::Failed) => {}
             }
-            self.send_wave(wave).await?;
+            if self.send_wave(wave).await? == Held::No {
+                return Ok(Held::No);
+            }
             if let Some(why) = self.verdict.stop() {
                 self.stop(why).await?;
                 return Ok(Held::Yes);
@@ -232,16 +261,18 @@ impl Job<'_> {
     }
 
     /// Makes the calls of a wave side by side, writing outcomes as they come.
-    async fn send_wave(&mut self, wave: &[Ready]) -> Result<(), LetGo> {
+    async fn send_wave(&mut self, wave: &[Ready]) -> Result<Held, LetGo> {
         let outgoing: Vec<_> = wave.iter().map(|one| one.outgoing.clone()).collect();
         let calls = self.route.provider.calls(self.shared.stamp(), &self.route.sender, &outgoing);
-        let (shared, route) = (self.shared, &self.route);
-        let mut under_way: FuturesUnordered<_> = calls.iter().map(|call| make(shared, route, call, wave)).collect();
+        let (shared, route, lease) = (self.shared, &self.route, &self.lease);
+        let mut under_way: FuturesUnordered<_> =
+            calls.iter().map(|call| make(shared, route, lease, call, wave)).collect();
+        let mut written = Stopwatch::start();
         loop {
-            let next = tokio::time::timeout(FLUSH, under_way.next()).await;
+            let next = tokio::time::timeout(FLUSH.saturating_sub(written.elapsed()), under_way.next()).await;
             let now = self.shared.clock.now();
             match next {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(Held::Yes),
                 Ok(Some((call, answer))) => {
                     let found = self.verdict.judge(
                         &*self.route.provider,
@@ -254,11 +285,17 @@ impl Job<'_> {
                         self.route.pace.slow_down(asked);
                     }
                 }
-                Err(_) if self.verdict.is_empty() => {}
-                Err(_) => {
+                Err(_) => {}
+            }
+            if written.elapsed() >= FLUSH {
+                if !self.verdict.is_empty() {
                     let word = Word { states: self.verdict.take(), ..Word::default() };
-                    self.shared.say(self.request, word).await?;
+                    // Somebody else has the request by now, and asks about what is still under way here.
+                    if self.shared.say(self.request, word).await? == Fence::Lost {
+                        return Ok(Held::No);
+                    }
                 }
+                written = Stopwatch::start();
             }
         }
     }
@@ -303,11 +340,19 @@ impl Job<'_> {
 }
 
 /// One call, when the channel's pace and a free place allow.
-async fn make<'a>(shared: &Shared, route: &Route, call: &'a Call, wave: &[Ready]) -> (&'a Call, Answer) {
+async fn make<'a>(shared: &Shared, route: &Route, lease: &Lease, call: &'a Call, wave: &[Ready]) -> (&'a Call, Answer) {
     let carried = call.carries.iter().filter_map(|(id, _)| wave.iter().find(|one| one.seq == id.seq));
     let segments = carried.map(|one| one.segments).sum();
     route.pace.ready(segments).await;
-    let watch = crate::clock::Stopwatch::start();
+    let _place = shared.transport.place().await;
+    let watch = Stopwatch::start();
+    // The wait for the pace and the place can outlast what allowed the call.
+    if !lease.allows(shared.clock.now()) {
+        return (
+            call,
+            Answer::NotSent("the lease on the request was running out before the call could be made".to_owned()),
+        );
+    }
     let answer = shared.transport.call(&call.request).await;
     shared.metrics.provider_call(route.account.provider_name, watch.elapsed());
     (call, answer)

@@ -6,7 +6,7 @@ use std::{error::Error as _, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, redirect};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     config::WorkerConfig,
@@ -58,11 +58,13 @@ impl Transport {
         Ok(Self { client, places: Arc::new(Semaphore::new(config.concurrency)) })
     }
 
-    /// Makes a call, waiting for one of the places that bound how many are made at once.
+    /// Waits for one of the places that bound how many calls are made at once; whoever calls holds one.
+    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.acquire().await.ok()
+    }
+
+    /// Makes a call.
     pub async fn call(&self, request: &HttpRequest) -> Answer {
-        let Ok(_place) = self.places.acquire().await else {
-            return Answer::NotSent("the process is shutting down".to_owned());
-        };
         let mut call = match request.method {
             Method::Get => self.client.get(&request.url),
             Method::Post => self.client.post(&request.url).body(request.body.clone()),

@@ -22,12 +22,21 @@ use crate::{
 pub enum Wish {
     /// Nothing: only a later receipt can resolve it.
     Nothing,
-    /// To ask the provider once more.
-    AskAgain,
+    /// To ask the provider once more, after so long.
+    AskAgain(Duration),
 }
 
-/// How long to wait before the provider is asked about a doubt: its own records lag.
+/// How long to wait before the provider is first asked about a doubt: its own records lag.
 const ASK_AFTER: Duration = Duration::from_secs(5);
+/// The longest wait between two questions.
+const ASK_AFTER_AT_MOST: Duration = Duration::from_mins(30);
+
+/// How long to wait before the provider is asked about a doubt, in this attempt: 5 s, 20 s, 80 s, …, so that the questions
+/// outlast an outage of an hour, as retries do.
+pub fn ask_after(attempts: i64) -> Duration {
+    let rounds = u32::try_from(attempts.clamp(1, 8) - 1).unwrap_or(0);
+    (ASK_AFTER * 4u32.pow(rounds)).min(ASK_AFTER_AT_MOST)
+}
 
 /// What a retry goes by.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +87,8 @@ impl Verdict {
     /// Nobody knows whether a message was sent.
     pub fn doubt(&mut self, ready: &Ready, why: Why, wish: Wish, now: Timestamp) {
         self.add(ready.seq, rendered(ready, Status::Uncertain, Some(why), now));
-        if wish == Wish::AskAgain {
-            self.try_again_at(now.plus(ASK_AFTER));
+        if let Wish::AskAgain(after) = wish {
+            self.try_again_at(now.plus(after));
         }
     }
 
@@ -136,7 +145,9 @@ impl Verdict {
                 }
                 self.add(ready.seq, rendered(ready, Status::Failed, Some(why), now));
             }
-            Outcome::InDoubt { why } => self.doubt(ready, why, Wish::AskAgain, now),
+            Outcome::InDoubt { why } => {
+                self.doubt(ready, why, Wish::AskAgain(ask_after(i64::from(trial.attempt))), now);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pub mod begin;
 pub mod csv;
 pub mod duplicates;
 pub mod events;
+pub mod imports;
 pub mod mapping;
 pub mod payload;
 pub mod schedule;

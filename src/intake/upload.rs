@@ -17,6 +17,7 @@ use super::{
         CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, RowProblemKind,
         SecondPass,
     },
+    imports,
 };
 use crate::{
     book::{Book, ReadyConfiguration},
@@ -26,10 +27,12 @@ use crate::{
         fairness::Priority,
         id::{ConfigurationId, OrgId, RunId},
         phone::Country,
+        run::RunStatus,
     },
     store::{
         Store, StoreError,
-        runs::{NewMessage, Rejected as StoredRejected, Repeat},
+        imports::Begun,
+        runs::{NewMessage, NewRun, Rejected as StoredRejected, Repeat},
     },
     template::{Encoding, RenderProblem, Template, segments},
 };
@@ -103,6 +106,20 @@ pub enum NotSent {
         /// The run.
         run: RunId,
     },
+    /// The same file is being taken in, or was until its process vanished a moment ago.
+    #[error(
+        "this file is being taken in through \"{configuration}\" as {run}; if that broke off, it can be sent in {} seconds, or now with --again",
+        imports::PATIENCE.as_secs()
+    )]
+    BeingTakenIn {
+        /// The configuration's name.
+        configuration: String,
+        /// The run.
+        run: RunId,
+    },
+    /// The run was ended while the file was still being taken in.
+    #[error("{0} was ended while the file was being taken in, and nothing was sent")]
+    Ended(RunId),
     /// The configuration cannot be used.
     #[error(transparent)]
     NotBegun(#[from] NotBegun),
@@ -234,19 +251,13 @@ pub async fn start(
         return Err(NotSent::Invalid(Box::new(preview)));
     }
     let org = &upload.book.organization.id;
-    let digest = hex(&preview.checked.sha256);
-    if upload.on_same_file == OnSameFile::Refuse {
-        let since = clock.now().minus(SAME_FILE_WITHIN);
-        if let Some(run) = store.same_file(org, upload.configuration.id, &digest, since).await? {
-            return Err(NotSent::AlreadySent { configuration: upload.configuration.configuration.name.clone(), run });
-        }
-    }
     let name = upload.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let channel = pinned.channel.clone();
     let mut new = begin::new_run(clock, &upload.configuration, pinned, Priority::Instant, format!("file {name}"));
-    new.digest = digest;
+    new.digest = hex(&preview.checked.sha256);
     new.columns = preview.checked.columns.clone();
-    let run = store.begin_run(org, &new, clock.now()).await?;
+    imports::sweep(store, org, clock.now()).await?;
+    let run = begin_once(store, clock, upload, &new).await?;
     if let Err(problem) = take_in(store, clock, upload, run, preview.checked).await {
         store
             .fail_run(
@@ -259,8 +270,25 @@ pub async fn start(
         return Err(problem);
     }
     store.open_run(org, run, clock.now()).await?;
+    if store.run(org, run).await?.is_none_or(|run| run.status == RunStatus::Failed) {
+        return Err(NotSent::Ended(run)); // this process slept for so long that it was taken for gone
+    }
     begin::hold_if_stopped(store, &upload.book, run, &channel).await?;
     Ok(run)
+}
+
+/// Begins the run, unless the same file is there already.
+async fn begin_once(store: &Store, clock: &Clock, upload: &Upload, new: &NewRun) -> Result<RunId, NotSent> {
+    let since = match upload.on_same_file {
+        OnSameFile::Refuse => Some(clock.now().minus(SAME_FILE_WITHIN)),
+        OnSameFile::Send => None,
+    };
+    let configuration = upload.configuration.configuration.name.clone();
+    match store.begin_upload(&upload.book.organization.id, new, since, clock.now()).await? {
+        Begun::Run(run) => Ok(run),
+        Begun::Same(run, RunStatus::Importing) => Err(NotSent::BeingTakenIn { configuration, run }),
+        Begun::Same(run, _) => Err(NotSent::AlreadySent { configuration, run }),
+    }
 }
 
 async fn take_in(store: &Store, clock: &Clock, upload: &Upload, run: RunId, checked: Checked) -> Result<(), NotSent> {

@@ -166,6 +166,8 @@ pub struct InDoubt {
     pub message: Outgoing,
     /// The earliest time at which the call can have begun.
     pub since: Timestamp,
+    /// Ids of the provider's that are known to be other messages.
+    pub others: Vec<String>,
 }
 
 /// What a look-up found.

@@ -16,7 +16,7 @@ use super::{
     db::args,
     lanes::{self, LaneKind},
     replies::{NewReply, add_replies},
-    settle,
+    states,
 };
 
 /// A callback, verified and read.
@@ -98,7 +98,7 @@ impl Store {
         effects: &Effects,
     ) -> Result<Applied, StoreError> {
         let mut tx = self.begin().await?;
-        let unknown = settle::apply_receipts(&mut tx, org, &effects.receipts).await?;
+        let unknown = states::apply_receipts(&mut tx, org, &effects.receipts).await?;
         let new_replies = add_replies(&mut tx, org, &effects.replies).await?;
         set_consents(&mut tx, org, &effects.consents).await?;
         let ids: Vec<Value> = done.iter().map(|id| json!([id])).collect();

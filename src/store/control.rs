@@ -14,7 +14,7 @@ use super::{
     Store, StoreError,
     db::{Tx, args},
     lanes::{self, LaneKind},
-    settle,
+    settle, states,
 };
 
 /// Requests that one cancelling transaction deals with.
@@ -122,7 +122,7 @@ impl Store {
             states.extend(seqs.map(|seq| (MessageId { run, seq }, state.clone())));
         }
         let states: Vec<(MessageId, &MessageState)> = states.iter().map(|(id, state)| (*id, state)).collect();
-        settle::write_states(&mut tx, org, &states).await?;
+        states::write_states(&mut tx, org, &states).await?;
         // What is left may have been handed over: whoever holds it ends it, and if nobody does any more, the next worker does.
         go_on(&mut tx, org, run, now).await?;
         let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3";
@@ -148,7 +148,7 @@ impl Store {
               AND s.status IN ('failed', 'undelivered')) RETURNING number, first_seq, size";
         let reopened = tx.rows(sql, args![org.as_str(), id.as_str(), now.millis()]).await?;
         let mut retried = 0;
-        let mut sums = settle::Deltas::default();
+        let mut sums = states::Deltas::default();
         for row in &reopened {
             let (first, size) = (row.int(1)?, row.int(2)?);
             for status in [Status::Failed, Status::Undelivered] {
@@ -159,7 +159,7 @@ impl Store {
                     .rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()])
                     .await?;
                 for row in &moved {
-                    let state = settle::read_state(row, 0)?;
+                    let state = states::read_state(row, 0)?;
                     sums.add(run, &MessageState { status, ..state.clone() }, -1);
                     sums.add(run, &state, 1);
                     retried += 1;

@@ -31,7 +31,9 @@ impl Dialect {
 
     /// The engine's own text of a statement.
     ///
-    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`.
+    /// - `ROWS($1)` stands for the rows of a JSON array of arrays, as `r`; a cell is `r.value ->> 0`. SQLite knows nothing of
+    ///   how many they are, and would go through the other table instead: CROSS JOIN and MATERIALIZED put them first, and a list of
+    ///   keys (`IN`) casts each of its columns.
     /// - `SKIP LOCKED ROWS` and `LOCKED ROWS` end a SELECT that claims or locks; SQLite has one writer and needs neither.
     pub fn text(self, sql: &str) -> String {
         match self {
@@ -95,6 +97,20 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::store::db::Arg::from($value)),*] };
 }
 pub(super) use args;
+
+/// Rows (tuples, arrays) as the JSON text that `ROWS($1)` reads.
+pub(super) fn json_rows<T: serde::Serialize>(rows: impl Iterator<Item = T>) -> String {
+    let mut text = vec![b'['];
+    for row in rows {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        // Neither the memory nor our own types refuse.
+        let _infallible = serde_json::to_writer(&mut text, &row);
+    }
+    text.push(b']');
+    String::from_utf8(text).unwrap_or_default()
+}
 
 /// A row of either engine.
 #[derive(Debug)]
@@ -207,6 +223,14 @@ fn storable(text: String) -> String {
 }
 
 impl Tx<'_> {
+    /// Which engine it is on.
+    pub fn dialect(&self) -> Dialect {
+        match &self.0 {
+            Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
     /// Runs a statement; how many rows it touched.
     pub async fn execute(&mut self, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
         Ok(match &mut self.0 {

@@ -108,7 +108,8 @@ impl Store {
         let mut results: Vec<&(String, String)> = results.iter().collect();
         results.sort();
         let rows: Vec<Value> = results.iter().map(|(id, result)| json!([id, result])).collect();
-        let sql = "UPDATE events SET state = 'done', body = '', result = r.value ->> 1 FROM ROWS($1)
+        let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+                   UPDATE events SET state = 'done', body = '', result = r.value ->> 1 FROM r
                    WHERE org_id = $2 AND event_id = r.value ->> 0 AND state = 'new'";
         let marked = tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
         if usize::try_from(marked) != Ok(results.len()) {

@@ -1,5 +1,7 @@
 //! Messages: read for sending, and looked up for people.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     contact::Slugs,
     id::{MessageId, OrgId, RunId},
@@ -13,7 +15,7 @@ use super::{
     Store, StoreError,
     db::{Row, args},
     requests::Claimed,
-    settle::read_state,
+    states::read_state,
 };
 
 /// A message as it came in, and what is known of it.
@@ -55,19 +57,27 @@ const MESSAGE: &str = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opte
   FROM messages m LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq";
 
 fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
-    let state = match row.maybe_text(8)? {
-        Some(_) => Some(read_state(row, 8)?),
-        None => None,
-    };
+    let state = |_| row.maybe_text(8)?.map(|_| read_state(row, 8)).transpose();
+    read_incoming(row, 1, row.parsed(0)?, state)
+}
+
+/// Reads what came in from seven columns, beginning at `first` with its place.
+fn read_incoming(
+    row: &Row,
+    first: usize,
+    run: RunId,
+    state: impl FnOnce(i64) -> Result<Option<MessageState>, StoreError>,
+) -> Result<StoredMessage, StoreError> {
+    let seq = row.int(first)?;
     Ok(StoredMessage {
-        id: MessageId { run: row.parsed(0)?, seq: row.int(1)? },
-        row: row.int(2)?,
-        to: E164::from_digits(u64::try_from(row.int(3)?).unwrap_or(0)),
-        opted_in: row.int(4)? == 1,
-        repeat: row.int(5)? == 1,
-        locale: row.text(6)?.to_owned(),
-        slugs: row.text(7)?.to_owned(),
-        state,
+        id: MessageId { run, seq },
+        row: row.int(first + 1)?,
+        to: E164::from_digits(u64::try_from(row.int(first + 2)?).unwrap_or(0)),
+        opted_in: row.int(first + 3)? == 1,
+        repeat: row.int(first + 4)? == 1,
+        locale: row.text(first + 5)?.to_owned(),
+        slugs: row.text(first + 6)?.to_owned(),
+        state: state(seq)?,
     })
 }
 
@@ -87,12 +97,21 @@ pub struct MessageSearch {
 impl Store {
     /// The messages of a claimed request, in order.
     pub async fn messages_of(&self, request: &Claimed) -> Result<Vec<StoredMessage>, StoreError> {
-        let sql =
-            format!("{MESSAGE} WHERE m.org_id = $1 AND m.run_id = $2 AND m.seq >= $3 AND m.seq < $4 ORDER BY m.seq");
-        let last = request.first_seq + request.size;
-        let rows =
-            self.rows(&sql, args![request.org.as_str(), request.id.run.to_string(), request.first_seq, last]).await?;
-        rows.iter().map(read_message).collect()
+        // Two reads instead of a join. What came in never changes, so they need no common snapshot; most requests have no states
+        // yet, and each column of a row costs; and Postgres, as long as it has no statistics of a new table, joins a request's
+        // hundred messages with every state of the run.
+        let bounds = || {
+            args![request.org.as_str(), request.id.run.to_string(), request.first_seq, request.first_seq + request.size]
+        };
+        let sql = "SELECT seq, row_number, recipient, opted_in, repeat, locale, slugs FROM messages
+                   WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 ORDER BY seq";
+        let messages = self.rows(sql, bounds()).await?;
+        let sql = "SELECT seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at FROM message_states
+                   WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4";
+        let states = self.rows(sql, bounds()).await?;
+        let mut states: BTreeMap<i64, MessageState> =
+            states.iter().map(|row| Ok((row.int(0)?, read_state(row, 1)?))).collect::<Result<_, StoreError>>()?;
+        messages.iter().map(|row| read_incoming(row, 0, request.id.run, |seq| Ok(states.remove(&seq)))).collect()
     }
 
     /// One message.

@@ -11,6 +11,7 @@ pub mod control;
 pub mod db;
 pub mod definitions;
 pub mod events;
+pub mod imports;
 pub mod lanes;
 pub mod lists;
 pub mod messages;
@@ -20,6 +21,7 @@ pub mod requests;
 pub mod runs;
 pub mod schedules;
 pub mod settle;
+pub mod states;
 
 use std::{str::FromStr, time::Duration};
 
@@ -45,6 +47,9 @@ pub enum StoreError {
         /// What the engine said.
         source: sqlx::Error,
     },
+    /// There is no database yet, and this is not what makes one.
+    #[error("there is no database at {0}; `herald apply DIR` makes one, or name another with --database-url")]
+    Missing(String),
     /// The database was made by a newer herald.
     #[error(
         "the database is at version {found}, and this herald knows versions up to {known}: use a newer herald, or restore a backup"
@@ -124,6 +129,18 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a database that must be there already: looking at one must not make one.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            let options =
+                sqlite_options(url).map_err(|source| StoreError::Open { url: without_password(url), source })?;
+            if !options.get_filename().exists() {
+                return Err(StoreError::Missing(options.get_filename().display().to_string()));
+            }
+        }
+        Self::open(url).await
+    }
+
     /// Opens the database as it is.
     async fn connect(url: &str) -> Result<Self, StoreError> {
         let shown = without_password(url);
@@ -159,6 +176,26 @@ impl Store {
         let version = self.version().await?;
         let known = migrate::latest();
         if version == known { Ok(()) } else { Err(StoreError::Newer { found: version, known }) }
+    }
+
+    /// The settings that a commit's durability hangs on, as the engine has them now: what a figure measured on it is worth.
+    pub async fn durability(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let (sql, names): (_, &[_]) = match self.dialect() {
+            Dialect::Sqlite => ("PRAGMA synchronous", &["sqlite_synchronous"]),
+            Dialect::Postgres => (
+                "SELECT current_setting('fsync'), current_setting('synchronous_commit')",
+                &["fsync", "synchronous_commit"],
+            ),
+        };
+        // On SQLite the setting is the connection's, so the one that writes is asked.
+        let Some(row) = self.begin().await?.row(sql, vec![]).await? else { return Ok(vec![]) };
+        let value = |column| match self.dialect() {
+            Dialect::Sqlite => row
+                .int(column)
+                .map(|level| ["off", "normal", "full", "extra"].get(level as usize).unwrap_or(&"?").to_string()),
+            Dialect::Postgres => row.text(column).map(str::to_owned),
+        };
+        names.iter().enumerate().map(|(column, name)| Ok((*name, value(column)?))).collect()
     }
 
     /// Closes every connection, waiting for what is in flight.
@@ -204,6 +241,8 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
         .pragma("temp_store", "memory")
+        // A request's messages in one go: with fewer places the connection's thread waits for the reader in between.
+        .row_buffer_size(256)
         .statement_cache_capacity(200))
 }
 

@@ -125,7 +125,13 @@ impl Store {
             });
         }
         if !requests.is_empty() {
+            let bucket_is_new = buckets.last().is_none_or(|(bucket, _)| *bucket != quota::bucket(now));
             book(&mut tx, org, ask, &requests, now).await?;
+            if bucket_is_new {
+                // Time has moved on: some may be in no window any more.
+                let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
+                tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
+            }
         }
         if requests.len() < want {
             let next = tx.row(NEXT, args![org.as_str(), priority.as_str()]).await?;
@@ -140,24 +146,14 @@ impl Store {
 
     /// Moves the leases of requests still in these hands further into the future. Those that are no longer stay as they are.
     pub async fn renew(&self, held: &[Claimed], lease_until: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        let mut by_org: std::collections::BTreeMap<&OrgId, Vec<serde_json::Value>> = std::collections::BTreeMap::new();
-        // In the order in which settling locks them.
+        // A statement each: there are as many as slots, three times a lease. In the order in which settling locks them.
         let mut held: Vec<&Claimed> = held.iter().collect();
-        held.sort_by_key(|request| request.id);
-        for request in held {
-            by_org.entry(&request.org).or_default().push(serde_json::json!([
-                request.id.run,
-                request.id.number,
-                request.token
-            ]));
-        }
-        for (org, rows) in by_org {
-            let sql = "UPDATE requests SET due_at = $3 FROM ROWS($1)
-                       WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)
-                       AND token = CAST(r.value ->> 2 AS BIGINT) AND state IN ('ready', 'paused')";
-            tx.execute(sql, args![serde_json::Value::from(rows).to_string(), org.as_str(), lease_until.millis()])
-                .await?;
+        held.sort_by_key(|request| (&request.org, request.id));
+        let mut tx = self.begin().await?;
+        for Claimed { org, id, token, .. } in held {
+            let sql = "UPDATE requests SET due_at = $1
+                       WHERE org_id = $2 AND run_id = $3 AND number = $4 AND token = $5 AND state IN ('ready', 'paused')";
+            tx.execute(sql, args![lease_until.millis(), org.as_str(), id.run.to_string(), id.number, *token]).await?;
         }
         tx.commit().await
     }
@@ -207,15 +203,13 @@ fn total(buckets: &[(i64, Usage)]) -> Usage {
 /// Buckets that are kept although this clock counts them no longer: another worker's may be behind.
 const SLACK: i64 = 60;
 
-/// Books the claimed requests in the current bucket, and on their runs; forgets buckets that no window holds any more.
+/// Books the claimed requests in the current bucket, and on their runs.
 async fn book(tx: &mut Tx<'_>, org: &OrgId, ask: Ask, requests: &[Claimed], now: Timestamp) -> Result<(), StoreError> {
     let count = i64::try_from(requests.len()).unwrap_or(i64::MAX);
     let bulk = if ask == Ask::Bulk { count } else { 0 };
     let sql = "INSERT INTO org_usage (org_id, bucket, used, bulk) VALUES ($1, $2, $3, $4)
                ON CONFLICT (org_id, bucket) DO UPDATE SET used = org_usage.used + excluded.used, bulk = org_usage.bulk + excluded.bulk";
     tx.execute(sql, args![org.as_str(), quota::bucket(now), count, bulk]).await?;
-    let sql = "DELETE FROM org_usage WHERE org_id = $1 AND bucket < $2";
-    tx.execute(sql, args![org.as_str(), quota::first_bucket_counted(now) - SLACK]).await?;
 
     let mut by_run: std::collections::BTreeMap<RunId, i64> = std::collections::BTreeMap::new();
     for request in requests {

@@ -12,7 +12,7 @@ use crate::domain::{
 
 use super::{
     Store, StoreError,
-    db::{Row, Tx, args},
+    db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
     settle,
 };
@@ -150,6 +150,8 @@ impl Store {
         let place = Place { run, after, requests: row.int(1)?, priority: row.parsed(2)?, state: "importing", due: now };
         add_messages(&mut tx, org, &place, messages, now).await?;
         add_rejected(&mut tx, org, run, rejected).await?;
+        let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
+        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
         tx.commit().await
     }
 
@@ -173,9 +175,11 @@ impl Store {
 
     /// The audience could not be taken in: nothing of the run was or will be sent.
     pub async fn fail_run(&self, org: &OrgId, run: RunId, why: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        lanes::wake(&mut tx, org, LaneKind::Imports, now).await?; // its rows are cleared away
         let sql = "UPDATE runs SET status = 'failed', why = $1, finished_at = $2 WHERE org_id = $3 AND run_id = $4 AND status = 'importing'";
-        self.execute(sql, args![why, now.millis(), org.as_str(), run.to_string()]).await?;
-        Ok(())
+        tx.execute(sql, args![why, now.millis(), org.as_str(), run.to_string()]).await?;
+        tx.commit().await
     }
 
     /// One run.
@@ -259,9 +263,12 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
         Lasting::OneAudience => ("importing", 0, None),
         Lasting::OpenEnded => ("running", 1, Some(now.millis())),
     };
+    if new.lasting == Lasting::OneAudience && !new.digest.is_empty() {
+        lanes::wake(tx, org, LaneKind::Imports, now).await?;
+    }
     let sql = "INSERT INTO runs (org_id, run_id, configuration, name, priority, status, why, firing, pinned, source, digest, columns, open_ended,
-                 messages, rejected, requests, open_requests, dispatched, created_at, started_at)
-               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14)
+                 messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at)
+               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14, $13)
                ON CONFLICT (org_id, configuration, firing) DO NOTHING";
     let pinned = json!(new.pinned).to_string();
     let columns = json!(new.columns).to_string();
@@ -324,9 +331,8 @@ pub(super) async fn add_messages(
         return Ok(());
     }
     let run = place.run.to_string();
-    let rows: Vec<Value> =
-        messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)).collect();
-    tx.execute(INSERT_MESSAGES, args![Value::from(rows).to_string(), org.as_str(), run.as_str()]).await?;
+    let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
+    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str()]).await?;
 
     let sizes = messages.chunks(REQUEST_SIZE).map(|chunk| i64::try_from(chunk.len()).unwrap_or(0));
     let mut first = place.after + 1;
@@ -351,12 +357,14 @@ pub(super) async fn add_messages(
     Ok(())
 }
 
-fn message_row(message: &NewMessage, seq: i64) -> Value {
+fn message_row(message: &NewMessage, seq: i64) -> impl serde::Serialize {
     let contact = &message.contact;
     let opted_in = i64::from(contact.opted_in == OptIn::Yes);
     let repeat = i64::from(message.repeat == Repeat::Again);
     let locale = contact.locale.as_ref().map(ToString::to_string).unwrap_or_default();
-    json!([seq, message.row, contact.to.digits(), opted_in, repeat, locale, json!(contact.slugs).to_string()])
+    // Texts by text: serializing them cannot fail.
+    let slugs = serde_json::to_string(&contact.slugs).unwrap_or_default();
+    (seq, message.row, contact.to.digits(), opted_in, repeat, locale, slugs)
 }
 
 /// Keeps rows that were refused at the door, and counts them on the run.

@@ -1,7 +1,5 @@
-//! Group commits: intents before calls, outcomes after them, receipts whenever they come. Many of them share one transaction.
-//!
-//! Rows of `message_states` are appended; only where one is already there (a retry, a receipt that overtook the answer) is it
-//! read and merged. The running sums are kept in the same transaction, exactly: what is added is what was written.
+//! Group commits: intents before calls, outcomes after them. The words of many requests share one transaction, and each is
+//! written only if its request is still in the speaker's hands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +7,6 @@ use serde_json::{Value, json};
 
 use crate::domain::{
     id::{MessageId, OrgId, RequestId, RunId},
-    message::Status,
-    reason::Why,
     run::RunStatus,
     state::MessageState,
     time::Timestamp,
@@ -18,9 +14,10 @@ use crate::domain::{
 
 use super::{
     Store, StoreError,
-    db::{Row, Tx, args},
+    db::{Tx, args},
     lanes::{self, LaneKind},
     requests::Claimed,
+    states::{append_states, write_states},
 };
 
 /// What a worker writes about a request that it holds: any of the three, together.
@@ -53,18 +50,40 @@ pub enum Fence {
 }
 
 /// Locked in one order by everybody (requests, then lanes, then runs), so that two workers never wait for each other.
+///
+/// Here and below the rows of the parameter come first, each looking its own row up: SQLite, left to itself, would walk through
+/// everything that the organization or the run has, once a statement. CROSS JOIN and MATERIALIZED keep it from that, as
+/// long as the columns are taken out of the rows outside: for columns of the set-aside rows it would make an index of its own.
 const TOKENS: &str = "SELECT run_id, number, token,
     (SELECT status FROM runs WHERE runs.org_id = $2 AND runs.run_id = requests.run_id)
-  FROM requests WHERE org_id = $2 AND state <> 'done'
-  AND (run_id, number) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))
+  FROM ROWS($1) CROSS JOIN requests
+  WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT) AND state <> 'done'
   ORDER BY run_id, number LOCKED ROWS";
 
-const INTENTS: &str = "UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM ROWS($1)
+const INTENTS: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM r
   WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
 
 impl Store {
     /// Writes what workers have to say, in one transaction; the answers are in the order of the words.
     pub async fn settle(&self, words: &[(&Claimed, &Word)], now: Timestamp) -> Result<Vec<Fence>, StoreError> {
+        match self.settle_by(words, Known::Nothing, now).await? {
+            Some(fences) => Ok(fences),
+            // Reckoned with, nothing of it is in the way.
+            None => {
+                let settled = self.settle_by(words, Known::Some, now).await?;
+                settled.ok_or(StoreError::Locked(std::time::Duration::ZERO))
+            }
+        }
+    }
+
+    /// `None`: something is known of these messages that the caller did not reckon with, and nothing was written.
+    async fn settle_by(
+        &self,
+        words: &[(&Claimed, &Word)],
+        known: Known,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Fence>>, StoreError> {
         let mut by_org: BTreeMap<&OrgId, Vec<usize>> = BTreeMap::new();
         for (place, (request, _)) in words.iter().enumerate() {
             by_org.entry(&request.org).or_default().push(place);
@@ -73,35 +92,31 @@ impl Store {
         let mut tx = self.begin().await?;
         for (org, places) in by_org {
             let mine: Vec<(&Claimed, &Word)> = places.iter().map(|place| words[*place]).collect();
-            let answers = settle_org(&mut tx, org, &mine, now).await?;
+            let Some(answers) = settle_org(&mut tx, org, &mine, known, now).await? else { return Ok(None) };
             for (place, fence) in places.into_iter().zip(answers) {
                 fences[place] = fence;
             }
         }
         tx.commit().await?;
-        Ok(fences)
+        Ok(Some(fences))
     }
+}
 
-    /// Applies delivery reports: forward only, in whatever order and however often they come. Returns how many were about
-    /// messages that this organization does not have.
-    pub async fn apply_receipts(
-        &self,
-        org: &OrgId,
-        receipts: &[(MessageId, MessageState)],
-    ) -> Result<usize, StoreError> {
-        let mut tx = self.begin().await?;
-        let unknown = apply_receipts(&mut tx, org, receipts).await?;
-        tx.commit().await?;
-        Ok(unknown)
-    }
+/// What is reckoned with. Nearly always nothing is known of a message when its outcome is written; a transaction that counts
+/// on it has two statements less, and is taken back if it was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    Some,
 }
 
 async fn settle_org(
     tx: &mut Tx<'_>,
     org: &OrgId,
     words: &[(&Claimed, &Word)],
+    known: Known,
     now: Timestamp,
-) -> Result<Vec<Fence>, StoreError> {
+) -> Result<Option<Vec<Fence>>, StoreError> {
     let held = held(tx, org, words).await?;
     let fence =
         |request: &Claimed| held.get(&(request.id, request.token)).map_or(Fence::Lost, |status| Fence::Held(*status));
@@ -120,9 +135,13 @@ async fn settle_org(
     if !intents.is_empty() {
         tx.execute(INTENTS, args![Value::from(intents).to_string(), org.as_str()]).await?;
     }
-    write_states(tx, org, &states).await?;
+    match known {
+        Known::Nothing if !append_states(tx, org, &states).await? => return Ok(None),
+        Known::Nothing => {}
+        Known::Some => write_states(tx, org, &states).await?,
+    }
     finish_requests(tx, org, &finishes, now).await?;
-    Ok(fences)
+    Ok(Some(fences))
 }
 
 /// Which of the requests that the words speak of are still in the speaker's hands.
@@ -137,180 +156,6 @@ async fn held(
     rows.iter()
         .map(|row| Ok(((RequestId { run: row.parsed(0)?, number: row.int(1)? }, row.int(2)?), row.parsed(3)?)))
         .collect()
-}
-
-const INSERT_STATES: &str = "INSERT INTO message_states
-  (org_id, run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at)
-  SELECT $2, r.value ->> 0, CAST(r.value ->> 1 AS BIGINT), r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5, r.value ->> 6,
-    r.value ->> 7, CAST(r.value ->> 8 AS BIGINT), CAST(r.value ->> 9 AS BIGINT), CAST(r.value ->> 10 AS BIGINT), CAST(r.value ->> 11 AS BIGINT)
-  FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
-
-const UPDATE_STATES: &str = "UPDATE message_states SET status = r.value ->> 2, code = r.value ->> 3, provider_code = r.value ->> 4,
-    detail = r.value ->> 5, provider_id = r.value ->> 6, locale = r.value ->> 7, segments = CAST(r.value ->> 8 AS BIGINT),
-    token = CAST(r.value ->> 9 AS BIGINT), sent_at = CAST(r.value ->> 10 AS BIGINT), changed_at = CAST(r.value ->> 11 AS BIGINT)
-  FROM ROWS($1) WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
-
-const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at
-  FROM message_states WHERE org_id = $2
-  AND (run_id, seq) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1)) ORDER BY run_id, seq LOCKED ROWS";
-
-fn state_row((id, state): &(MessageId, &MessageState)) -> Value {
-    let (code, provider_code, detail) = state
-        .why
-        .as_ref()
-        .map_or(("", "", ""), |why| (why.reason.code(), why.provider_code.as_str(), why.detail.as_str()));
-    let sent_at = state.sent_at.map(Timestamp::millis);
-    json!([
-        id.run,
-        id.seq,
-        state.status,
-        code,
-        provider_code,
-        detail,
-        state.provider_id,
-        state.locale,
-        state.segments,
-        state.token,
-        sent_at,
-        state.changed_at.millis()
-    ])
-}
-
-/// Reads a state from twelve columns, beginning at `first` with its status.
-pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreError> {
-    let why = match row.text(first + 1)? {
-        "" => None,
-        _ => Some(Why {
-            reason: row.parsed(first + 1)?,
-            provider_code: row.text(first + 2)?.to_owned(),
-            detail: row.text(first + 3)?.to_owned(),
-        }),
-    };
-    Ok(MessageState {
-        status: row.parsed(first)?,
-        why,
-        provider_id: row.text(first + 4)?.to_owned(),
-        locale: row.text(first + 5)?.to_owned(),
-        segments: row.int(first + 6)?,
-        token: row.int(first + 7)?,
-        sent_at: row.maybe_int(first + 8)?.map(Timestamp::from_millis),
-        changed_at: Timestamp::from_millis(row.int(first + 9)?),
-    })
-}
-
-/// How often a merge starts over because another transaction was quicker with the same message. Each round sees what stopped
-/// the one before, so a second is already rare.
-const ROUNDS: usize = 5;
-
-/// Adds what became of messages, merging where something is known already, and keeps the sums.
-pub(super) async fn write_states(
-    tx: &mut Tx<'_>,
-    org: &OrgId,
-    states: &[(MessageId, &MessageState)],
-) -> Result<(), StoreError> {
-    if states.is_empty() {
-        return Ok(());
-    }
-    // In one order everywhere: two transactions that add the same messages wait for each other, but never in a circle.
-    let mut states = states.to_vec();
-    states.sort_by_key(|(id, _)| *id);
-    let states = states.as_slice();
-    let rows: Vec<Value> = states.iter().map(state_row).collect();
-    tx.execute("SAVEPOINT appending", vec![]).await?;
-    let appended = tx.execute(INSERT_STATES, args![Value::from(rows).to_string(), org.as_str()]).await?;
-    if usize::try_from(appended) == Ok(states.len()) {
-        tx.execute("RELEASE SAVEPOINT appending", vec![]).await?;
-        let mut sums = Deltas::default();
-        states.iter().for_each(|(id, state)| sums.add(id.run, state, 1));
-        return sums.write(tx, org).await;
-    }
-    // Something is known of some of them: take the attempt back and merge.
-    tx.execute("ROLLBACK TO SAVEPOINT appending", vec![]).await?;
-    for _ in 0..ROUNDS {
-        if merge_states(tx, org, states).await? {
-            return Ok(());
-        }
-        tx.execute("ROLLBACK TO SAVEPOINT appending", vec![]).await?;
-    }
-    Err(StoreError::Locked(std::time::Duration::ZERO))
-}
-
-/// One round of merging; `false` if another transaction has added one of these messages meanwhile.
-async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &MessageState)]) -> Result<bool, StoreError> {
-    let keys: Vec<Value> = states.iter().map(|(id, _)| json!([id.run, id.seq])).collect();
-    let rows = tx.rows(READ_STATES, args![Value::from(keys).to_string(), org.as_str()]).await?;
-    let mut known: BTreeMap<MessageId, MessageState> = BTreeMap::new();
-    for row in &rows {
-        known.insert(MessageId { run: row.parsed(0)?, seq: row.int(1)? }, read_state(row, 2)?);
-    }
-    let before = known.clone();
-    let mut touched = BTreeSet::new();
-    for (id, state) in states {
-        let merged = match known.remove(id) {
-            Some(old) => old.merged((*state).clone()),
-            None => (*state).clone(),
-        };
-        known.insert(*id, merged);
-        touched.insert(*id);
-    }
-    let mut sums = Deltas::default();
-    let (mut fresh, mut changed) = (Vec::new(), Vec::new());
-    for (id, state) in known.iter().filter(|(id, _)| touched.contains(id)) {
-        match before.get(id) {
-            None => fresh.push((*id, state)),
-            Some(old) if old != state => {
-                sums.add(id.run, old, -1);
-                changed.push((*id, state));
-            }
-            Some(_) => continue,
-        }
-        sums.add(id.run, state, 1);
-    }
-    let as_json =
-        |list: &[(MessageId, &MessageState)]| Value::from(list.iter().map(state_row).collect::<Vec<_>>()).to_string();
-    if !fresh.is_empty() {
-        let appended = tx.execute(INSERT_STATES, args![as_json(&fresh), org.as_str()]).await?;
-        if usize::try_from(appended) != Ok(fresh.len()) {
-            return Ok(false);
-        }
-    }
-    if !changed.is_empty() {
-        tx.execute(UPDATE_STATES, args![as_json(&changed), org.as_str()]).await?;
-    }
-    sums.write(tx, org).await?;
-    Ok(true)
-}
-
-/// Changes of the running sums, gathered.
-#[derive(Default)]
-pub(super) struct Deltas(BTreeMap<(RunId, Status, &'static str, String), (i64, i64)>);
-
-impl Deltas {
-    pub(super) fn add(&mut self, run: RunId, state: &MessageState, by: i64) {
-        let code = state.why.as_ref().map_or("", |why| why.reason.code());
-        let entry = self.0.entry((run, state.status, code, state.locale.clone())).or_default();
-        entry.0 += by;
-        entry.1 += by * state.segments;
-    }
-
-    pub(super) async fn write(self, tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
-        let changed = self.0.into_iter().filter(|(_, (messages, segments))| *messages != 0 || *segments != 0);
-        let rows: Vec<Value> = changed
-            .map(|((run, status, code, locale), (messages, segments))| {
-                json!([run, status, code, locale, messages, segments])
-            })
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let sql = "INSERT INTO tallies (org_id, run_id, status, code, locale, messages, segments)
-            SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, CAST(r.value ->> 4 AS BIGINT), CAST(r.value ->> 5 AS BIGINT)
-            FROM ROWS($1) WHERE 1 = 1
-            ON CONFLICT (org_id, run_id, status, code, locale)
-            DO UPDATE SET messages = tallies.messages + excluded.messages, segments = tallies.segments + excluded.segments";
-        tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
-        Ok(())
-    }
 }
 
 /// Gives requests back: done, or to be tried again. A paused one stays paused.
@@ -336,17 +181,20 @@ async fn finish_requests(
             wake.entry(request.priority).and_modify(|at| *at = due.min(*at)).or_insert(due);
         }
     }
-    let sql = "UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
+    let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+               UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
                  state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
-               FROM ROWS($1) WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
+               FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
     tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
     for (priority, at) in wake {
         lanes::wake(tx, org, LaneKind::Requests(priority), at).await?;
     }
     for (run, count) in done {
-        let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3";
-        tx.execute(sql, args![count, org.as_str(), run.to_string()]).await?;
-        complete(tx, org, run, now).await?;
+        let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3 RETURNING open_requests";
+        let open = tx.row(sql, args![count, org.as_str(), run.to_string()]).await?.map(|row| row.int(0)).transpose()?;
+        if open == Some(0) {
+            complete(tx, org, run, now).await?;
+        }
     }
     Ok(())
 }
@@ -359,32 +207,4 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
                         WHERE tallies.org_id = $2 AND tallies.run_id = $3 AND tallies.status NOT IN ('queued', 'sending'))";
     tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
     Ok(())
-}
-
-/// Applies reports whose messages exist.
-pub(super) async fn apply_receipts(
-    tx: &mut Tx<'_>,
-    org: &OrgId,
-    receipts: &[(MessageId, MessageState)],
-) -> Result<usize, StoreError> {
-    let keys: Vec<Value> = receipts.iter().map(|(id, _)| json!([id.run, id.seq])).collect();
-    let sql = "SELECT run_id, seq FROM messages WHERE org_id = $2
-               AND (run_id, seq) IN (SELECT r.value ->> 0, CAST(r.value ->> 1 AS BIGINT) FROM ROWS($1))";
-    let rows = tx.rows(sql, args![Value::from(keys).to_string(), org.as_str()]).await?;
-    let ours: BTreeSet<MessageId> = rows
-        .iter()
-        .map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? }))
-        .collect::<Result<_, StoreError>>()?;
-    // Several reports of one message are one: the batch may hold `sent` and `delivered` side by side.
-    let mut merged: BTreeMap<MessageId, MessageState> = BTreeMap::new();
-    for (id, state) in receipts.iter().filter(|(id, _)| ours.contains(id)) {
-        let both = match merged.remove(id) {
-            Some(earlier) => earlier.merged(state.clone()),
-            None => state.clone(),
-        };
-        merged.insert(*id, both);
-    }
-    let states: Vec<(MessageId, &MessageState)> = merged.iter().map(|(id, state)| (*id, state)).collect();
-    write_states(tx, org, &states).await?;
-    Ok(receipts.iter().filter(|(id, _)| !ours.contains(id)).count())
 }

@@ -90,7 +90,8 @@ fn judge(doubt: &InDoubt, since: Timestamp, listed: &Listed<'_>) -> Likeness {
     let other = listed.direction.or_empty().starts_with("inbound")
         || differs(listed.to.text(), &doubt.message.to.to_string())
         || differs(listed.from.text(), &doubt.sender.address)
-        || created.is_some_and(|at| at < since);
+        || created.is_some_and(|at| at < since)
+        || listed.sid.text().is_some_and(|sid| doubt.others.iter().any(|other| other == sid));
     if other {
         return Likeness::Other;
     }
@@ -285,6 +286,15 @@ mod tests {
         let why = Why::detailed(Reason::UnknownNumber, "Gone").with_code(30005);
         let expected = Found::Sent { provider_id: "SM1".into(), status: Status::Undelivered, why: Some(why) };
         assert_eq!(found(&testing::doubt("Hi"), &testing::reply(200, &body)), expected);
+        // The nearer one is known to be another message: the other is this one, and without it there is none.
+        let both = format!(r#"{{"messages":[{late},{near}]}}"#);
+        let known = |others: &[&str]| InDoubt {
+            others: others.iter().map(|&sid| sid.into()).collect(),
+            ..testing::doubt("Hi")
+        };
+        let expected = Found::Sent { provider_id: "SM2".into(), status: Status::Delivered, why: None };
+        assert_eq!(found(&known(&["SM1"]), &testing::reply(200, &both)), expected);
+        assert_eq!(found(&known(&["SM1", "SM2"]), &testing::reply(200, &both)), Found::NotSent);
         for (word, status) in [("queued", Status::Sent), ("new-word", Status::Sent), ("read", Status::Read)] {
             let body = format!(r#"{{"messages":[{}]}}"#, ours("SM1", 41, &format!(r#""status":"{word}""#)));
             let expected = Found::Sent { provider_id: "SM1".into(), status, why: None };

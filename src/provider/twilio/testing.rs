@@ -54,7 +54,7 @@ pub(super) fn outgoing(text: &str) -> Outgoing {
 }
 
 pub(super) fn doubt(text: &str) -> InDoubt {
-    InDoubt { sender: sender(), message: outgoing(text), since: NOW }
+    InDoubt { sender: sender(), message: outgoing(text), since: NOW, others: Vec::new() }
 }
 
 pub(super) fn reply(status: u16, body: &str) -> HttpReply {

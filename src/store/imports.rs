@@ -1,0 +1,114 @@
+//! Uploads that are being taken in: begun once a file, and cleared away if their process has vanished.
+//!
+//! Nothing of an upload can be claimed before it is opened, so one that broke off is only in the way: of its file being sent
+//! again, and of the disk.
+
+use std::time::Duration;
+
+use crate::domain::{
+    id::{OrgId, RunId},
+    run::RunStatus,
+    time::Timestamp,
+};
+
+use super::{
+    Store, StoreError,
+    db::{Tx, args},
+    lanes::{self, LaneKind},
+    runs::{NewRun, begin_run},
+};
+
+/// Rows that one clearing transaction deletes.
+const CHUNK: i64 = 5_000;
+
+/// Whether an upload was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It was, as this run.
+    Run(RunId),
+    /// The same file is there already, as this run, which stands there.
+    Same(RunId, RunStatus),
+}
+
+/// What a look at an organization's uploads did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Uploads that had been left, and have failed now.
+    pub failed: Vec<RunId>,
+    /// Whether there may be more rows to clear away.
+    pub more: bool,
+}
+
+impl Store {
+    /// Makes the run of an upload, unless the same file came for the same configuration since `since`. One after another for
+    /// an organization: of two uploads of one file at one moment, one is begun.
+    pub async fn begin_upload(
+        &self,
+        org: &OrgId,
+        new: &NewRun,
+        since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.rows("SELECT 1 FROM organizations WHERE org_id = $1 LOCKED ROWS", args![org.as_str()]).await?;
+        if let Some(since) = since {
+            let sql = "SELECT run_id, status FROM runs WHERE org_id = $1 AND digest = $2 AND configuration = $3 AND created_at >= $4
+                       AND status <> 'failed' ORDER BY run_id DESC LIMIT 1";
+            let same = args![org.as_str(), new.digest.as_str(), new.configuration.to_string(), since.millis()];
+            if let Some(row) = tx.row(sql, same).await? {
+                return Ok(Begun::Same(row.parsed(0)?, row.parsed(1)?));
+            }
+        }
+        let run = begin_run(&mut tx, org, new, now).await?;
+        tx.commit().await?;
+        Ok(Begun::Run(run))
+    }
+
+    /// Fails uploads to which nothing was added for longer than `patience`, and deletes some of the rows of those that failed.
+    /// An upload that is alive adds rows all the time; one that only slept finds out, and is not opened.
+    pub async fn sweep_imports(
+        &self,
+        org: &OrgId,
+        patience: Duration,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Swept, StoreError> {
+        let mut tx = self.begin().await?;
+        lanes::lock(&mut tx, org, LaneKind::Imports).await?;
+        let sql = "UPDATE runs SET status = 'failed', why = $1, finished_at = $2
+                   WHERE org_id = $3 AND status = 'importing' AND digest <> '' AND touched_at < $4 RETURNING run_id";
+        let left = tx.rows(sql, args![why, now.millis(), org.as_str(), now.minus(patience).millis()]).await?;
+        let failed = left.iter().map(|row| row.parsed(0)).collect::<Result<_, _>>()?;
+        let more = clear_some(&mut tx, org).await?;
+        let sql = "SELECT MIN(touched_at) FROM runs WHERE org_id = $1 AND status = 'importing' AND digest <> ''";
+        let oldest = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
+        let look_again = oldest.map(|touched| Timestamp::from_millis(touched + 1).plus(patience));
+        lanes::rest(&mut tx, org, LaneKind::Imports, if more { Some(now) } else { look_again }).await?;
+        tx.commit().await?;
+        Ok(Swept { failed, more })
+    }
+}
+
+/// Deletes the last rows of an upload that failed, and counts them off; `false` if no such upload has any.
+async fn clear_some(tx: &mut Tx<'_>, org: &OrgId) -> Result<bool, StoreError> {
+    let sql = "SELECT run_id, messages FROM runs WHERE org_id = $1 AND status = 'failed' AND digest <> '' AND (messages > 0 OR rejected > 0)
+               ORDER BY run_id LIMIT 1";
+    let Some(row) = tx.row(sql, args![org.as_str()]).await? else { return Ok(false) };
+    let (run, messages) = (row.text(0)?.to_owned(), row.int(1)?);
+    let key = || args![org.as_str(), run.as_str()];
+    if messages > 0 {
+        let keep = (messages - 1) / CHUNK * CHUNK;
+        let sql = "DELETE FROM requests WHERE org_id = $1 AND run_id = $2 AND first_seq + size > $3 + 1";
+        let requests = tx.execute(sql, args![org.as_str(), run.as_str(), keep]).await?;
+        let sql = "DELETE FROM messages WHERE org_id = $1 AND run_id = $2 AND seq > $3";
+        tx.execute(sql, args![org.as_str(), run.as_str(), keep]).await?;
+        let sql = "UPDATE runs SET messages = $3, requests = requests - $4, open_requests = open_requests - $4
+                   WHERE org_id = $1 AND run_id = $2";
+        let requests = i64::try_from(requests).unwrap_or(0);
+        tx.execute(sql, args![org.as_str(), run.as_str(), keep, requests]).await?;
+    } else {
+        tx.execute("DELETE FROM rejected_rows WHERE org_id = $1 AND run_id = $2", key()).await?;
+        tx.execute("UPDATE runs SET rejected = 0 WHERE org_id = $1 AND run_id = $2", key()).await?;
+    }
+    Ok(true)
+}

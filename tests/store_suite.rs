@@ -1,0 +1,107 @@
+//! The store's promises, held on real SQLite files and on a real Postgres server: one body a promise, run on both.
+//!
+//! `./test` starts the server. Every test has a database of its own, and none waits for time to pass.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
+
+#[path = "store_suite/bench.rs"]
+mod bench;
+#[path = "store_suite/claims.rs"]
+mod claims;
+#[path = "store_suite/control.rs"]
+mod control;
+#[path = "store_suite/inbound.rs"]
+mod inbound;
+#[path = "store_suite/isolation.rs"]
+mod isolation;
+#[path = "store_suite/keeping.rs"]
+mod keeping;
+#[path = "store_suite/migrations.rs"]
+mod migrations;
+#[path = "store_suite/plans.rs"]
+mod plans;
+#[path = "store_suite/runs.rs"]
+mod runs;
+#[path = "store_suite/settling.rs"]
+mod settling;
+#[path = "store_suite/source.rs"]
+mod source;
+#[path = "store_suite/stress.rs"]
+mod stress;
+
+/// Makes of each body a test on either engine.
+macro_rules! suite {
+    ($($module:ident::$name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::bench::on_sqlite(crate::$module::$name).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::bench::on_postgres(crate::$module::$name).await;
+            })*
+        }
+    };
+}
+
+suite! {
+    migrations::opening_twice_changes_nothing,
+    migrations::several_processes_may_open_at_once,
+    migrations::a_newer_database_is_refused_in_words,
+    migrations::an_altered_migration_is_refused,
+    keeping::definitions_are_versioned,
+    keeping::two_may_apply_a_new_organization_at_once,
+    keeping::lists_have_versions,
+    keeping::keys_are_kept_and_revoked,
+    keeping::a_token_is_made_once,
+    keeping::account_states_are_kept,
+    keeping::a_nul_is_replaced_and_stops_nothing,
+    runs::the_same_firing_is_one_run,
+    runs::rows_are_cut_into_requests_of_a_hundred,
+    runs::a_repeated_chunk_adds_nothing,
+    runs::nothing_is_claimed_before_a_run_is_opened,
+    runs::a_failed_run_is_never_sent,
+    runs::runs_are_listed_newest_first,
+    runs::the_same_file_is_found,
+    runs::messages_are_found_by_run_number_and_status,
+    claims::requests_come_in_order_up_to_the_limit,
+    claims::a_lease_hides_a_request_until_it_ends,
+    claims::a_renewed_lease_lasts_longer,
+    claims::racing_claims_grant_exactly_the_limit,
+    claims::racing_claims_never_share_a_request,
+    claims::a_part_of_the_hour_is_kept_for_automatic_messages,
+    claims::a_used_up_hour_puts_the_lane_to_sleep,
+    claims::an_empty_lane_rests_and_wakes,
+    claims::work_that_arrives_as_a_lane_goes_to_rest_is_not_forgotten,
+    settling::an_old_token_changes_nothing,
+    settling::an_intent_is_seen_by_the_next_holder,
+    settling::a_request_is_given_back_or_done,
+    settling::reports_merge_in_any_order,
+    settling::the_newest_message_sent_to_a_number_is_found,
+    settling::sums_equal_a_recount_after_every_step,
+    settling::racing_answers_and_receipts_keep_the_sums,
+    settling::a_run_ends_only_when_its_sums_hold,
+    control::a_stopped_run_is_not_claimed_until_it_is_resumed,
+    control::what_is_given_back_to_a_stopped_run_stays_stopped,
+    control::what_is_added_while_a_run_is_stopped_goes_with_it,
+    control::cancelling_shuts_out_whoever_wrote_no_intent,
+    control::cancelling_leaves_doubts_and_ends_as_they_are,
+    control::a_run_with_a_vanished_worker_can_be_cancelled,
+    control::many_requests_are_cancelled_in_turns,
+    control::failures_are_tried_again,
+    control::retrying_does_not_resume_a_stopped_run,
+    inbound::the_latest_word_on_consent_holds,
+    inbound::an_event_is_recorded_once,
+    inbound::events_become_requests_exactly_once,
+    inbound::events_for_a_run_that_is_over_are_not_lost,
+    inbound::callbacks_are_applied_and_forgotten,
+    inbound::a_reply_is_kept_once,
+    inbound::a_firing_is_leased_and_finished_once,
+    isolation::another_organization_reads_nothing,
+    isolation::another_organization_changes_nothing,
+    plans::no_statement_scans_a_table,
+    stress::everything_at_once_ends_with_exact_sums,
+}

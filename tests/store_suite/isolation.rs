@@ -1,0 +1,207 @@
+//! Nothing crosses from one organization to another, whatever ids are asked for.
+
+use herald::{
+    domain::{
+        contact::ChannelType,
+        fairness::Priority,
+        id::{CallbackId, KeyId, MessageId, OrgId, ReplyId, RunId, TemplateId},
+        message::Status,
+    },
+    store::{
+        access::{StoredKey, TokenKind},
+        accounts::AccountState,
+        callbacks::{Effects, StoredCallback},
+        consents::{Consent, ConsentChange},
+        definitions::{Kind, NewDefinition},
+        events::StoredEvent,
+        messages::MessageSearch,
+        replies::NewReply,
+        requests::Claimed,
+        runs::{NewRun, Rejected},
+        schedules::DueFiring,
+        settle::{Fence, Word},
+    },
+};
+
+use crate::bench::{
+    Bench, LEASE, all_sent, at, configuration, contact, new_messages, new_run, number, organization, state,
+};
+
+struct Filled {
+    run: RunId,
+    request: Claimed,
+    key: KeyId,
+    template: TemplateId,
+}
+
+/// An organization that has something of everything.
+async fn filled(bench: &Bench, org: &OrgId) -> Filled {
+    let store = &bench.store;
+    let template = TemplateId::new(at(0), 1 << 64);
+    let definition =
+        NewDefinition { kind: Kind::Template, fresh_id: template.to_string(), name: "t".into(), body: "b".into() };
+    store.save_definitions(&organization("acme", 100, 0), &[definition], at(0)).await.unwrap();
+    let new = NewRun { digest: "digest".into(), ..new_run(Priority::Bulk) };
+    let run = store.begin_run(org, &new, at(0)).await.unwrap();
+    let rejected = Rejected { row: 9, fields: vec![], problems: "x".into() };
+    store.add_chunk(org, run, 0, &new_messages(1, 3), &[rejected], at(0)).await.unwrap();
+    store.open_run(org, run, at(0)).await.unwrap();
+    let request = bench.claim(org, Priority::Bulk, 1, at(0)).await.remove(0);
+    bench.say(&request, &Word { finish: None, ..all_sent(&request, at(1)) }, at(1)).await;
+    bench.open(org, Priority::Bulk, 3).await;
+    let held = bench.open(org, Priority::Bulk, 3).await;
+    store.stop_run(org, held, "held", "why").await.unwrap();
+    let key = KeyId::new(at(0), 1 << 64);
+    let stored = StoredKey {
+        id: key,
+        name: "k".into(),
+        scope: "read".into(),
+        secret_hash: "h".into(),
+        created_at: at(0),
+        revoked_at: None,
+    };
+    store.add_key(org, &stored).await.unwrap();
+    store.ensure_token(org, TokenKind::Account, "twilio", "token").await.unwrap();
+    store.set_account_state(org, "twilio", &AccountState::default()).await.unwrap();
+    store.add_list_entries(org, "all", 1, 0, &[contact(1)]).await.unwrap();
+    let change = ConsentChange {
+        channel_type: ChannelType::Sms,
+        of: number(1),
+        consent: Consent::Out,
+        source: String::new(),
+        at: at(0),
+    };
+    store.set_consents(org, &[change]).await.unwrap();
+    store
+        .record_events(&[(org, StoredEvent { id: "e".into(), body: String::new(), received_at: at(0) })])
+        .await
+        .unwrap();
+    let callback = StoredCallback {
+        id: CallbackId::new(at(0), 0),
+        account: "twilio".into(),
+        body: String::new(),
+        received_at: at(0),
+    };
+    store.record_callbacks(&[(org, callback)]).await.unwrap();
+    let reply = NewReply {
+        id: ReplyId::new(at(0), 0),
+        channel: "main".into(),
+        provider_id: "SM1".into(),
+        from: number(1),
+        text: String::new(),
+        media: vec![],
+        keyword: "",
+        answers: None,
+        received_at: at(0),
+    };
+    store.apply_callbacks(org, &[], &Effects { replies: vec![reply], ..Effects::default() }).await.unwrap();
+    store.set_schedule(org, configuration(1), Some(at(100))).await.unwrap();
+    Filled { run, request, key, template }
+}
+
+/// What an organization sees when it asks for these ids: how many of each.
+async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
+    let (store, run) = (&bench.store, ids.run);
+    let of_run = MessageSearch { run: Some(run), ..MessageSearch::default() };
+    let to = MessageSearch { to: Some(number(1)), ..MessageSearch::default() };
+    let mine = Claimed { org: org.clone(), ..ids.request.clone() };
+    let sums = store.sums(org, run).await.unwrap();
+    let recount = store.recount(org, run).await.unwrap();
+    vec![
+        store.definitions(org).await.unwrap().len(),
+        usize::from(store.template_version(org, ids.template, 1).await.unwrap().is_some()),
+        store.runs(org, None, 9).await.unwrap().len(),
+        usize::from(store.run(org, run).await.unwrap().is_some()),
+        usize::from(store.run_facts(org, run).await.unwrap().is_some()),
+        usize::from(store.same_file(org, configuration(1), "digest", at(0)).await.unwrap().is_some()),
+        usize::try_from(sums.rows()).unwrap() + sums.tallies.len(),
+        usize::try_from(recount.rows()).unwrap() + recount.tallies.len(),
+        store.rejected_rows(org, run, 0, 9).await.unwrap().len(),
+        store.held_runs(org).await.unwrap().len(),
+        store.running_runs(org).await.unwrap().len(),
+        store.messages_of(&mine).await.unwrap().len(),
+        usize::from(store.message(org, MessageId { run, seq: 1 }).await.unwrap().is_some()),
+        store.search_messages(org, &of_run, 9).await.unwrap().len(),
+        store.search_messages(org, &to, 9).await.unwrap().len(),
+        usize::from(store.newest_sent_to(org, number(1), at(9)).await.unwrap().is_some()),
+        usize::from(store.provider_id_taken(org, number(1), "SM1", MessageId { run, seq: 2 }).await.unwrap()),
+        store.usage(org, at(0)).await.unwrap().len(),
+        usize::from(store.key(org, ids.key).await.unwrap().is_some()),
+        store.keys(org).await.unwrap().len(),
+        usize::from(store.token(org, TokenKind::Account, "token").await.unwrap().is_some()),
+        store.tokens(org, TokenKind::Account).await.unwrap().len(),
+        usize::from(store.account_state(org, "twilio").await.unwrap().is_some()),
+        store.list_entries(org, "all", 1, 0, 9).await.unwrap().len(),
+        store.consents(org, ChannelType::Sms, &[number(1)]).await.unwrap().len(),
+        store.consent_of(org, number(1)).await.unwrap().len(),
+        store.new_events(org, 9).await.unwrap().len(),
+        store.waiting_callbacks(org, 9).await.unwrap().len(),
+        store.replies(org, at(0), 9).await.unwrap().len(),
+        usize::from(store.next_firing(org, configuration(1)).await.unwrap().is_some()),
+    ]
+}
+
+pub async fn another_organization_reads_nothing(bench: Bench) {
+    let (org, other) = (bench.acme().await, bench.organization("other", 100, 0).await);
+    let ids = filled(&bench, &org).await;
+    let mine = seen(&bench, &org, &ids).await;
+    assert!(mine.iter().all(|count| *count > 0), "whoever owns it sees it: {mine:?}");
+    let theirs = seen(&bench, &other, &ids).await;
+    assert!(theirs.iter().all(|count| *count == 0), "{theirs:?}");
+    assert_eq!(bench.store.allowance(&"nobody".parse().unwrap()).await.unwrap(), None);
+    assert_eq!(bench.store.organization(&"nobody".parse().unwrap()).await.unwrap(), None);
+}
+
+pub async fn another_organization_changes_nothing(bench: Bench) {
+    let (org, other) = (bench.acme().await, bench.organization("other", 100, 0).await);
+    let ids = filled(&bench, &org).await;
+    let (store, run) = (&bench.store, ids.run);
+    let dump = async || {
+        let mut all = Vec::new();
+        for table in [
+            "definitions",
+            "runs",
+            "requests",
+            "messages",
+            "message_states",
+            "tallies",
+            "api_keys",
+            "tokens",
+            "events",
+            "callbacks",
+            "schedules",
+            "list_entries",
+            "lanes",
+        ] {
+            let mut rows = bench.ask(&format!("SELECT * FROM {table} WHERE org_id = 'acme'")).await;
+            rows.sort();
+            all.push(rows);
+        }
+        all
+    };
+    let before = dump().await;
+    let foreign = Claimed { org: other.clone(), ..ids.request.clone() };
+    assert_eq!(bench.say(&foreign, &all_sent(&foreign, at(2)), at(2)).await, Fence::Lost);
+    store.renew(std::slice::from_ref(&foreign), at(9 * LEASE)).await.unwrap();
+    assert_eq!(
+        store.apply_receipts(&other, &[(MessageId { run, seq: 1 }, state(Status::Read, at(3)))]).await.unwrap(),
+        1
+    );
+    assert!(!store.stop_run(&other, run, "paused", "").await.unwrap());
+    assert!(!store.resume_run(&other, run, at(3)).await.unwrap());
+    assert!(!store.begin_cancel(&other, run).await.unwrap());
+    assert!(!store.cancel_some(&other, run, at(3)).await.unwrap());
+    assert_eq!(store.retry_failed(&other, run, at(3)).await.unwrap(), 0);
+    store.add_chunk(&other, run, 3, &new_messages(1, 1), &[], at(3)).await.unwrap();
+    store.open_run(&other, run, at(3)).await.unwrap();
+    store.fail_run(&other, run, "x", at(3)).await.unwrap();
+    assert!(!store.revoke_key(&other, ids.key, at(3)).await.unwrap());
+    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], at(3)).await.unwrap());
+    store.apply_callbacks(&other, &[CallbackId::new(at(0), 0)], &Effects::default()).await.unwrap();
+    store.keep_list_versions(&other, "all", 9).await.unwrap();
+    assert_eq!(store.lease_firings(&other, at(500), at(900)).await.unwrap(), []);
+    store.finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100) }, None).await.unwrap();
+    store.set_schedule(&other, configuration(1), None).await.unwrap();
+    assert!(bench.claim(&other, Priority::Bulk, 99, at(9 * LEASE)).await.is_empty());
+    assert_eq!(dump().await, before);
+}
