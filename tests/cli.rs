@@ -218,7 +218,7 @@ async fn programs_get_one_document() {
     let again = json(&["apply", "acme"], 0).await;
     assert!(again["changes"].as_array().unwrap().iter().all(|change| change["change"] == "unchanged"), "{again}");
     let checked = json(&["check", "acme", "--providers"], 0).await;
-    assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 2), "{checked}");
+    assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 3), "{checked}");
 
     let dry = json(&["send", "shipping-delay", "--csv", "good.csv", "--dry-run"], 0).await;
     assert_eq!((dry["dry_run"]["valid"].as_u64(), dry["dry_run"]["duplicates"].as_u64()), (Some(3), Some(1)), "{dry}");
@@ -262,8 +262,10 @@ fn csv_rows(path: &Path) -> usize {
 async fn an_account_that_cannot_be_proven_is_one_document_too() {
     let desk = Desk::with_acme(&nobody()).await;
     let done = desk.herald(&["--output", "json", "check", "--providers"]).await;
-    assert_eq!((done.code, done.json()["good"].as_bool()), (1, Some(false)));
-    done.says(1, &["1 accounts could not be proven"]);
+    let told = done.json();
+    assert_eq!((done.code, told["good"].as_bool()), (1, Some(false)), "{told}");
+    let account = told["checks"].as_array().unwrap().iter().find(|check| check["checked"] == "account twilio (twilio)");
+    assert!(account.is_some_and(|check| check["problems"].to_string().contains("could not be told")), "{told}");
 }
 
 #[tokio::test]
@@ -283,8 +285,12 @@ async fn settings_and_definitions_that_are_wrong_are_named() {
         "chanel = \"x\"\ntemplate = \"nothing\"\n[trigger]\nkind = \"instant\"\n",
     );
     for command in ["apply", "check"] {
-        let words = ["support-sms.toml", "number", "case-resolved.toml", "chanel", "channel"];
-        desk.herald(&[command, "acme"]).await.says(2, &words);
+        let done = desk.herald(&[command, "acme"]).await;
+        let said = format!("{}{}", done.stdout, done.stderr);
+        assert_eq!(done.code, 2, "{command}: {said}");
+        for word in ["support-sms.toml", "+1 425", "case-resolved.toml", "chanel", "did you mean \"channel\"?"] {
+            assert!(said.contains(word), "{command}: {word:?} is not in:\n{said}");
+        }
     }
     desk.herald(&["apply", "nowhere"]).await.says(2, &["no such folder"]);
 }
@@ -328,7 +334,8 @@ async fn a_database_that_cannot_be_used_is_said_to_be() {
     desk.herald(&["run", "list"]).await.says(1, &["version 999", "newer herald"]);
     desk.file("text.db", "this is no database, and it is long enough not to look like an empty one");
     desk.herald(&["--database-url", "sqlite:text.db", "run", "list"]).await.says(1, &["text.db"]);
-    desk.herald(&["--database-url", "sqlite:no/such/folder.db", "run", "list"]).await.says(1, &["no/such/folder.db"]);
+    desk.herald(&["--database-url", "sqlite:no/such/folder.db", "run", "list"]).await.says(2, &["no/such/folder.db"]);
+    desk.herald(&["--database-url", "sqlite:no/such/folder.db", "apply", "acme"]).await.says(1, &["no/such/folder.db"]);
 }
 
 #[tokio::test]

@@ -61,6 +61,11 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         out.document(&json!({ "dry_run": document(&preview) }));
         return Ok(ExitCode::from(if preview.checked.invalid > 0 && !args.skip_invalid { 2 } else { 0 }));
     }
+    if args.skip_invalid && args.rejected.is_some() {
+        // Before anything is sent: a file that cannot be written is not found out about afterwards.
+        let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
+        keep_rejected(out, args.rejected.clone(), &mut preview)?;
+    }
     let run = match upload::start(&app.store, &app.clock, &upload, told(out, &upload)).await {
         Ok(run) => run,
         Err(NotSent::Invalid(mut preview)) => {
