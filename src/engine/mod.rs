@@ -1,6 +1,6 @@
 //! What moves messages: a request is claimed when a slot is free for it, judged, sent in waves, and given back.
 //!
-//! Read [`dispatcher`] (who is next), [`sender`] (one request), then [`committer`] (how words become durable). The database is
+//! Read `dispatcher` (who is next), `sender` (one request), then `committer` (how words become durable). The database is
 //! the only queue: nothing waits in memory but what a slot is working on.
 
 mod committer;

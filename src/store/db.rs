@@ -256,7 +256,7 @@ impl Tx<'_> {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 
-    /// Makes everything since [`Pools::begin`] durable.
+    /// Makes everything since the transaction began durable.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
             Inner::Sqlite(tx) => tx.commit().await?,

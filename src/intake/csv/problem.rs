@@ -253,7 +253,7 @@ pub struct RowProblem {
     pub line: u64,
     /// The column as its header is written; empty if the row as a whole is meant.
     pub column: String,
-    /// What stands in the cell, cut at [`SHOWN`] characters and without control characters; empty if nothing does.
+    /// What stands in the cell, cut to a length that can be shown, without control characters; empty if nothing does.
     pub value: String,
     /// What is wrong with it.
     pub kind: RowProblemKind,
