@@ -107,6 +107,10 @@ CREATE TABLE runs (
   CONSTRAINT runs_firing UNIQUE (org_id, configuration, firing)
 );
 CREATE INDEX runs_digest ON runs (org_id, digest, created_at);
+-- What is looked after: uploads under way, failed ones whose rows are still there, days that take in more.
+CREATE INDEX runs_importing ON runs (org_id, touched_at) WHERE status = 'importing';
+CREATE INDEX runs_uncleared ON runs (org_id, run_id) WHERE status = 'failed' AND (messages > 0 OR rejected > 0);
+CREATE INDEX runs_open_ended ON runs (org_id, created_at) WHERE open_ended = 1;
 
 -- The unit that is queued, leased and counted. due_at in the future is a lease or a retry; token is the fence.
 CREATE TABLE requests (
@@ -183,7 +187,7 @@ CREATE TABLE rejected_rows (
 -- Where there may be work, and from when: the only question that is asked across organizations.
 CREATE TABLE lanes (
   org_id TEXT   NOT NULL,
-  lane   TEXT   NOT NULL CHECK (lane IN ('automatic', 'instant', 'bulk', 'events', 'callbacks', 'schedules', 'imports')),
+  lane   TEXT   NOT NULL CHECK (lane IN ('automatic', 'instant', 'bulk', 'events', 'callbacks', 'schedules', 'upkeep')),
   due_at BIGINT NOT NULL,
   CONSTRAINT lanes_key PRIMARY KEY (org_id, lane)
 );

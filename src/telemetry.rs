@@ -116,7 +116,7 @@ pub struct Metrics {
     in_doubt: Family<Labels<2>, Counter>,
     callbacks: Family<Labels<2>, Counter>,
     webhooks: Family<Labels<1>, Counter>,
-    lane_depth: Family<Labels<1>, Gauge>,
+    lane_waiting: Family<Labels<1>, Gauge>,
     lane_age: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     quota_used: Gauge,
     quota_fullest: Gauge<f64, AtomicU64>,
@@ -153,7 +153,12 @@ impl Metrics {
             in_doubt: add(&mut r, "in_doubt", "Messages perhaps sent, perhaps not", Family::default()),
             callbacks: add(&mut r, "callbacks", "Receipts and replies from providers", Family::default()),
             webhooks: add(&mut r, "webhooks", "System events from signed webhooks", Family::default()),
-            lane_depth: add(&mut r, "lane_depth_requests", "Requests that wait, all organizations", Family::default()),
+            lane_waiting: add(
+                &mut r,
+                "lane_waiting_organizations",
+                "Organizations with requests due",
+                Family::default(),
+            ),
             lane_age: add(&mut r, "lane_oldest_seconds", "How long the oldest has been due", Family::default()),
             quota_used: add(&mut r, "quota_used_requests", "Booked in 60 minutes, all organizations", Gauge::default()),
             quota_fullest: add(&mut r, "quota_fullest_ratio", "Used by the fullest organization", Gauge::default()),
@@ -201,13 +206,14 @@ impl Metrics {
         self.webhooks.get_or_create(&[("result", result.as_str())]).inc();
     }
 
-    /// How many requests of a priority wait now, and how long the oldest has been due.
-    pub fn lane(&self, priority: &'static str, depth: u64, oldest: Duration) {
-        self.lane_depth.get_or_create(&[("priority", priority)]).set(level(depth));
+    /// How many organizations have requests of a priority due now, and how long the oldest has been.
+    pub fn lane(&self, priority: &'static str, waiting: u64, oldest: Duration) {
+        self.lane_waiting.get_or_create(&[("priority", priority)]).set(level(waiting));
         self.lane_age.get_or_create(&[("priority", priority)]).set(oldest.as_secs_f64());
     }
 
-    /// How many requests all organizations booked in the last hour, and the share (0 to 1) that the fullest one has used.
+    /// How many requests the organizations that claimed within the hour have booked, and the share (0 to 1) that the fullest
+    /// one has used.
     pub fn quota(&self, used: u64, fullest: f64) {
         self.quota_used.set(level(used));
         self.quota_fullest.set(fullest);
@@ -326,7 +332,7 @@ mod tests {
             r#"herald_in_doubt_total{provider="twilio",reason="no_answer"} 1"#,
             r#"herald_callbacks_total{provider="twilio",result="not_genuine"} 1"#,
             r#"herald_webhooks_total{result="recorded"} 1"#,
-            r#"herald_lane_depth_requests{priority="bulk"} 7"#,
+            r#"herald_lane_waiting_organizations{priority="bulk"} 7"#,
             r#"herald_lane_oldest_seconds{priority="bulk"} 1.5"#,
             "herald_quota_used_requests 12",
             "herald_quota_fullest_ratio 0.5",

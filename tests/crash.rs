@@ -9,13 +9,15 @@ mod stage;
 use std::time::Duration;
 
 use herald::{
+    book::Books,
     clock::Stopwatch,
     domain::{message::Status, run::RunStatus},
     intake::{
-        imports::{Imports, PATIENCE},
+        upkeep::{PATIENCE, Upkeep},
         upload::{self, NotSent},
     },
     sandbox::{Faults, Slow},
+    secret::Secrets,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use stage::{Database, Stage};
@@ -197,10 +199,11 @@ async fn import(database: Database) {
     let upload = stage.upload("people.csv").await;
     let again = upload::start(&stage.store, &stage.clock, &upload, |_| ()).await;
     assert!(matches!(again, Err(NotSent::BeingTakenIn { run, .. }) if run == broken.id), "{again:?}");
-    let imports = Imports { store: stage.store.clone() };
-    assert_eq!(imports.tick(stage.clock.now()).await.unwrap(), 0, "too early to call it left");
+    let books = Books::new(stage.store.clone(), Secrets::from_environment());
+    let upkeep = Upkeep { store: stage.store.clone(), books };
+    assert_eq!(upkeep.tick(stage.clock.now()).await.unwrap(), 0, "too early to call it left");
     let later = stage.clock.now().plus(PATIENCE + Duration::from_secs(1));
-    while imports.tick(later).await.unwrap() > 0 {}
+    while upkeep.tick(later).await.unwrap() > 0 {}
     let failed = stage.store.run(&stage.org, broken.id).await.unwrap().unwrap();
     assert_eq!((failed.status, failed.messages, failed.requests), (RunStatus::Failed, 0, 0), "{}", failed.why);
     let rows = stage.store.recount(&stage.org, broken.id).await.unwrap();

@@ -19,7 +19,7 @@ use crate::{
         callbacks::{Applier, Reader},
         keywords::Keywords,
     },
-    intake::{events::EventLoop, imports::Imports, schedule::Scheduler},
+    intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
     store::StoreError,
 };
 
@@ -144,7 +144,7 @@ impl Running {
     fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) {
         let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
         let scheduler = Scheduler { store: store.clone(), books: books.clone(), clock: clock.clone() };
-        let imports = Imports { store: store.clone() };
+        let upkeep = Upkeep { store: store.clone(), books: books.clone() };
         let intake = &app.config.intake;
         let events =
             EventLoop::new(store.clone(), books.clone(), clock.clone(), intake.coalesce, intake.coalesce_contacts);
@@ -163,9 +163,9 @@ impl Running {
             let events = events.clone();
             async move { events.tick(now).await }
         }));
-        self.tasks.spawn(every("imports", clock.clone(), stopped.clone(), move |now| {
-            let imports = imports.clone();
-            async move { imports.tick(now).await }
+        self.tasks.spawn(every("upkeep", clock.clone(), stopped.clone(), move |now| {
+            let upkeep = upkeep.clone();
+            async move { upkeep.tick(now).await }
         }));
         self.tasks.spawn(every("callbacks", clock, stopped.clone(), move |now| {
             let applier = applier.clone();

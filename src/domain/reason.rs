@@ -103,6 +103,7 @@ reasons! {
     MediaFailed = "media_failed", Never, Message, "The provider could not fetch the media.";
     // The provider refuses the sender or the account.
     SenderRefused = "sender_refused", Never, Channel, "The provider does not accept the sender: not on the account, not registered, or not able to send this.";
+    NotConfigured = "not_configured", Never, Channel, "The channel, account or secret that the run names cannot be used.";
     AccountRefused = "account_refused", Never, Account, "The provider does not accept the account's credentials.";
     AccountSuspended = "account_suspended", Never, Account, "The account is suspended, closed, or out of credit.";
     TrialAccount = "trial_account", Never, Message, "A trial account sends only to numbers verified with the provider.";

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::WorkerConfig,
     domain::{
-        fairness::{DueLane, InFlight, Lane, Slots, pick},
+        fairness::{DueLane, InFlight, Lane, Priority, Slots, pick},
         id::OrgId,
         time::Timestamp,
     },
@@ -28,6 +28,8 @@ use crate::{
 
 /// Lanes that are looked at in one go.
 const LANES: i64 = 1_000;
+/// What the gauges of the quota look back on.
+const HOUR: Duration = Duration::from_secs(3600);
 /// Between two looks when the database is in trouble.
 const TROUBLE: Duration = Duration::from_secs(1);
 
@@ -60,6 +62,14 @@ pub(super) struct Dispatcher {
     working: JoinSet<Result<(), LetGo>>,
     held: HashMap<Id, Held>,
     renew_at: Timestamp,
+    hours: HashMap<OrgId, Hour>,
+}
+
+/// How much of an organization's hour was used at its last claim.
+struct Hour {
+    claimed_at: Timestamp,
+    used: u64,
+    limit: u64,
 }
 
 impl Dispatcher {
@@ -75,6 +85,7 @@ impl Dispatcher {
             working: JoinSet::new(),
             held: HashMap::new(),
             renew_at,
+            hours: HashMap::new(),
         }
     }
 
@@ -119,10 +130,15 @@ impl Dispatcher {
                 LaneKind::Requests(priority) => {
                     Some(DueLane { lane: Lane { org: work.org, priority }, due_at: work.due_at })
                 }
-                LaneKind::Events | LaneKind::Callbacks | LaneKind::Schedules | LaneKind::Imports => None,
+                LaneKind::Events | LaneKind::Callbacks | LaneKind::Schedules | LaneKind::Upkeep => None,
             })
             .filter(|due| self.only.as_ref().is_none_or(|only| *only == due.lane.org))
             .collect();
+        for priority in Priority::ALL {
+            let waiting = || lanes.iter().filter(|due| due.lane.priority == priority);
+            let oldest = waiting().map(|due| now.since(due.due_at)).max().unwrap_or_default();
+            self.shared.metrics.lane(priority.as_str(), waiting().count() as u64, oldest);
+        }
         let mut claimed = 0;
         for (lane, want) in self.turns(&lanes) {
             claimed += self.claim(&lane, want, now).await?;
@@ -148,6 +164,7 @@ impl Dispatcher {
         let lease_until = now.plus(self.lease);
         let order = ClaimOrder { org: &lane.org, priority: lane.priority, want, now, lease_until };
         let claim = self.shared.store.claim(order).await?;
+        self.hours.insert(lane.org.clone(), Hour { claimed_at: now, used: claim.used, limit: claim.limit });
         if let Some(until) = claim.exhausted_until {
             tracing::info!(org = %lane.org, until = %until, "the organization's hour is used up");
         }
@@ -171,12 +188,21 @@ impl Dispatcher {
         Ok(count)
     }
 
+    /// Sets the gauges of the hour, over the organizations that have claimed within it.
+    fn tell_quota(&mut self, now: Timestamp) {
+        self.hours.retain(|_, hour| now.since(hour.claimed_at) < HOUR);
+        let used = self.hours.values().map(|hour| hour.used).sum();
+        let fullest = self.hours.values().map(|hour| hour.used as f64 / hour.limit.max(1) as f64).fold(0.0, f64::max);
+        self.shared.metrics.quota(used, fullest);
+    }
+
     /// Moves the leases of everything in flight, a third of a lease after the last time.
     async fn renew(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if now < self.renew_at {
             return Ok(());
         }
         self.renew_at = now.plus(self.lease / 3);
+        self.tell_quota(now);
         let held: Vec<Claimed> = self.held.values().map(|held| (*held.request).clone()).collect();
         if held.is_empty() {
             return Ok(());

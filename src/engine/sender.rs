@@ -111,7 +111,7 @@ enum Held {
 }
 
 fn route(shared: &Shared, book: Arc<Book>, pinned: &Pinned) -> Result<Route, Why> {
-    let unusable = |problem: crate::book::Unusable| Why::detailed(Reason::SenderRefused, problem.to_string());
+    let unusable = |problem: crate::book::Unusable| Why::detailed(Reason::NotConfigured, problem.to_string());
     let channel = book.channel(&pinned.channel).map_err(unusable)?.clone();
     let account = book.account(&channel.account).map_err(unusable)?.clone();
     let provider = account.provider.clone().map_err(unusable)?;

@@ -11,6 +11,7 @@ use super::{
     begin::{self, NotBegun},
     mapping::{CompiledMapping, Event, Made},
     payload::{ContactRules, Refused},
+    upkeep,
 };
 use crate::{
     book::{Book, Books, ReadyConfiguration},
@@ -100,8 +101,6 @@ impl EventLoop {
             return Ok(()); // another worker was quicker, and has done the same
         }
         for batch in &batches {
-            let day = batch.run.firing.as_deref().unwrap_or_default();
-            self.store.close_older_runs(org, batch.run.configuration, day, now).await?;
             let run = self.store.begin_run(org, &batch.run, now).await?;
             begin::hold_if_stopped(&self.store, book, run, &batch.run.pinned.channel).await?;
         }
@@ -117,7 +116,13 @@ impl EventLoop {
         let mut run = begin::new_run(&self.clock, ready, pinned, Priority::Automatic, format!("events of {day}"));
         run.firing = Some(firing);
         run.lasting = Lasting::OpenEnded;
-        Some(Batch { run, due: now.plus(delay), messages, rejected })
+        Some(Batch {
+            run,
+            due: now.plus(delay),
+            day_ends: upkeep::day_of(&book.organization, now).ends,
+            messages,
+            rejected,
+        })
     }
 
     fn mappings(&self, book: &Book) -> Mappings {

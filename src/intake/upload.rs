@@ -17,7 +17,7 @@ use super::{
         CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, RowProblemKind,
         SecondPass,
     },
-    imports,
+    upkeep,
 };
 use crate::{
     book::{Book, ReadyConfiguration},
@@ -109,7 +109,7 @@ pub enum NotSent {
     /// The same file is being taken in, or was until its process vanished a moment ago.
     #[error(
         "this file is being taken in through \"{configuration}\" as {run}; if that broke off, it can be sent in {} seconds, or now with --again",
-        imports::PATIENCE.as_secs()
+        upkeep::PATIENCE.as_secs()
     )]
     BeingTakenIn {
         /// The configuration's name.
@@ -256,7 +256,7 @@ pub async fn start(
     let mut new = begin::new_run(clock, &upload.configuration, pinned, Priority::Instant, format!("file {name}"));
     new.digest = hex(&preview.checked.sha256);
     new.columns = preview.checked.columns.clone();
-    imports::sweep(store, org, clock.now()).await?;
+    upkeep::tidy(store, &upload.book.organization, clock.now()).await?;
     let run = begin_once(store, clock, upload, &new).await?;
     if let Err(problem) = take_in(store, clock, upload, run, preview.checked).await {
         store

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    id::{ConfigurationId, MessageId, OrgId, RunId},
+    id::{MessageId, OrgId, RunId},
     message::Status,
     reason::Reason,
     state::MessageState,
@@ -67,23 +67,6 @@ impl Store {
         let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND status = 'running'";
         let rows = self.rows(sql, args![org.as_str()]).await?;
         rows.iter().map(|row| row.parsed(0)).collect()
-    }
-
-    /// Closes the configuration's open-ended runs of other firings: their day is over.
-    pub async fn close_older_runs(
-        &self,
-        org: &OrgId,
-        configuration: ConfigurationId,
-        firing: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        let sql = "UPDATE runs SET open_ended = 0 WHERE org_id = $1 AND configuration = $2 AND firing <> $3 AND open_ended = 1 RETURNING run_id";
-        let closed = tx.rows(sql, args![org.as_str(), configuration.to_string(), firing]).await?;
-        for row in &closed {
-            settle::complete(&mut tx, org, row.parsed(0)?, now).await?;
-        }
-        tx.commit().await
     }
 
     /// Marks a run as cancelled-to-be. `false` if it is over already.

@@ -40,6 +40,8 @@ pub struct Batch {
     pub run: NewRun,
     /// From when its requests may be claimed.
     pub due: Timestamp,
+    /// When the run's day is over, and it takes in no more.
+    pub day_ends: Timestamp,
     /// The contacts.
     pub messages: Vec<NewMessage>,
     /// What could not be made a contact.
@@ -118,6 +120,7 @@ impl Store {
         lanes::lock(&mut tx, org, LaneKind::Events).await?;
         for batch in batches {
             lanes::wake(&mut tx, org, LaneKind::Requests(Priority::Automatic), batch.due).await?;
+            lanes::wake(&mut tx, org, LaneKind::Upkeep, batch.day_ends).await?;
         }
         for batch in batches {
             let run = runs::begin_run(&mut tx, org, &batch.run, now).await?;

@@ -1,4 +1,4 @@
-//! Uploads that are being taken in: begun once a file, and cleared away if their process has vanished.
+//! Upkeep: uploads are begun once a file and cleared away if their process has vanished; days that are over are closed.
 //!
 //! Nothing of an upload can be claimed before it is opened, so one that broke off is only in the way: of its file being sent
 //! again, and of the disk.
@@ -16,6 +16,7 @@ use super::{
     db::{Tx, args},
     lanes::{self, LaneKind},
     runs::{NewRun, begin_run},
+    settle,
 };
 
 /// Rows that one clearing transaction deletes.
@@ -30,7 +31,7 @@ pub enum Begun {
     Same(RunId, RunStatus),
 }
 
-/// What a look at an organization's uploads did.
+/// What the upkeep of an organization did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Uploads that had been left, and have failed now.
@@ -64,17 +65,18 @@ impl Store {
         Ok(Begun::Run(run))
     }
 
-    /// Fails uploads to which nothing was added for longer than `patience`, and deletes some of the rows of those that failed.
+    /// Closes the runs of days that are over; fails uploads to which nothing was added for longer than `patience`, and deletes some of the rows of those that failed.
     /// An upload that is alive adds rows all the time; one that only slept finds out, and is not opened.
-    pub async fn sweep_imports(
+    pub async fn tidy(
         &self,
         org: &OrgId,
         patience: Duration,
         why: &str,
+        today: Day,
         now: Timestamp,
     ) -> Result<Swept, StoreError> {
         let mut tx = self.begin().await?;
-        lanes::lock(&mut tx, org, LaneKind::Imports).await?;
+        lanes::lock(&mut tx, org, LaneKind::Upkeep).await?;
         let sql = "UPDATE runs SET status = 'failed', why = $1, finished_at = $2
                    WHERE org_id = $3 AND status = 'importing' AND digest <> '' AND touched_at < $4 RETURNING run_id";
         let left = tx.rows(sql, args![why, now.millis(), org.as_str(), now.minus(patience).millis()]).await?;
@@ -83,10 +85,33 @@ impl Store {
         let sql = "SELECT MIN(touched_at) FROM runs WHERE org_id = $1 AND status = 'importing' AND digest <> ''";
         let oldest = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
         let look_again = oldest.map(|touched| Timestamp::from_millis(touched + 1).plus(patience));
-        lanes::rest(&mut tx, org, LaneKind::Imports, if more { Some(now) } else { look_again }).await?;
+        let next_day = close_days(&mut tx, org, today, now).await?.then_some(today.ends);
+        let next = [more.then_some(now), look_again, next_day].into_iter().flatten().min();
+        lanes::rest(&mut tx, org, LaneKind::Upkeep, next).await?;
         tx.commit().await?;
         Ok(Swept { failed, more })
     }
+}
+
+/// A day of the organization's, where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Its midnight.
+    pub began: Timestamp,
+    /// The next one.
+    pub ends: Timestamp,
+}
+
+/// Nothing more is taken into runs that began before today; whether any goes on taking in.
+async fn close_days(tx: &mut Tx<'_>, org: &OrgId, today: Day, now: Timestamp) -> Result<bool, StoreError> {
+    let sql =
+        "UPDATE runs SET open_ended = 0 WHERE org_id = $1 AND open_ended = 1 AND created_at < $2 RETURNING run_id";
+    let closed = tx.rows(sql, args![org.as_str(), today.began.millis()]).await?;
+    for row in &closed {
+        settle::complete(tx, org, row.parsed(0)?, now).await?;
+    }
+    let sql = "SELECT 1 FROM runs WHERE org_id = $1 AND open_ended = 1 LIMIT 1";
+    Ok(tx.row(sql, args![org.as_str()]).await?.is_some())
 }
 
 /// Deletes the last rows of an upload that failed, and counts them off; `false` if no such upload has any.

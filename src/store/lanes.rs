@@ -18,8 +18,8 @@ pub enum LaneKind {
     Callbacks,
     /// Schedules to be fired.
     Schedules,
-    /// Uploads that may have been left by a crash.
-    Imports,
+    /// Uploads that may have been left, days that may be over.
+    Upkeep,
 }
 
 impl LaneKind {
@@ -30,7 +30,7 @@ impl LaneKind {
             Self::Events => "events",
             Self::Callbacks => "callbacks",
             Self::Schedules => "schedules",
-            Self::Imports => "imports",
+            Self::Upkeep => "upkeep",
         }
     }
 
@@ -39,7 +39,7 @@ impl LaneKind {
             "events" => Some(Self::Events),
             "callbacks" => Some(Self::Callbacks),
             "schedules" => Some(Self::Schedules),
-            "imports" => Some(Self::Imports),
+            "upkeep" => Some(Self::Upkeep),
             priority => priority.parse().ok().map(Self::Requests),
         }
     }

@@ -46,6 +46,10 @@ pub struct Claim {
     pub revision: i64,
     /// Set when the hour is used up: when more comes.
     pub exhausted_until: Option<Timestamp>,
+    /// Requests of the organization's hour that are used, these included.
+    pub used: u64,
+    /// Out of so many.
+    pub limit: u64,
 }
 
 /// What a worker asks for.
@@ -91,7 +95,7 @@ impl Store {
         // The organization's row first: claims of one organization go one after another, so that the sum below holds.
         let sql = "SELECT quota_limit, quota_reserved, revision FROM organizations WHERE org_id = $1 LOCKED ROWS";
         let Some(row) = tx.row(sql, args![org.as_str()]).await? else {
-            return Ok(Claim { requests: vec![], revision: 0, exhausted_until: None });
+            return Ok(Claim { requests: vec![], revision: 0, exhausted_until: None, used: 0, limit: 0 });
         };
         let allowance =
             Allowance { limit: unsigned(row.int(0)?), reserved_percent: u8::try_from(row.int(1)?).unwrap_or(0) };
@@ -100,12 +104,19 @@ impl Store {
 
         let ask = if priority == Priority::Automatic { Ask::Automatic } else { Ask::Bulk };
         let buckets = usage_buckets(&mut tx, org, now).await?;
-        let granted = quota::grant(allowance, total(&buckets), ask, want as u64);
+        let (used, hour) = (total(&buckets), allowance.limit);
+        let granted = quota::grant(allowance, used, ask, want as u64);
         if granted == 0 {
             let until = quota::retry_at(allowance, &buckets, ask, now);
             lanes::rest(&mut tx, org, kind, Some(until)).await?;
             tx.commit().await?;
-            return Ok(Claim { requests: vec![], revision, exhausted_until: Some(until) });
+            return Ok(Claim {
+                requests: vec![],
+                revision,
+                exhausted_until: Some(until),
+                used: used.total,
+                limit: hour,
+            });
         }
         let limit = i64::try_from(granted).unwrap_or(i64::MAX);
         let rows =
@@ -141,7 +152,8 @@ impl Store {
             }
         }
         tx.commit().await?;
-        Ok(Claim { requests, revision, exhausted_until: None })
+        let used = used.total + requests.len() as u64;
+        Ok(Claim { requests, revision, exhausted_until: None, used, limit: hour })
     }
 
     /// Moves the leases of requests still in these hands further into the future. Those that are no longer stay as they are.

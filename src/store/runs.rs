@@ -176,7 +176,7 @@ impl Store {
     /// The audience could not be taken in: nothing of the run was or will be sent.
     pub async fn fail_run(&self, org: &OrgId, run: RunId, why: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        lanes::wake(&mut tx, org, LaneKind::Imports, now).await?; // its rows are cleared away
+        lanes::wake(&mut tx, org, LaneKind::Upkeep, now).await?; // its rows are cleared away
         let sql = "UPDATE runs SET status = 'failed', why = $1, finished_at = $2 WHERE org_id = $3 AND run_id = $4 AND status = 'importing'";
         tx.execute(sql, args![why, now.millis(), org.as_str(), run.to_string()]).await?;
         tx.commit().await
@@ -264,7 +264,7 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
         Lasting::OpenEnded => ("running", 1, Some(now.millis())),
     };
     if new.lasting == Lasting::OneAudience && !new.digest.is_empty() {
-        lanes::wake(tx, org, LaneKind::Imports, now).await?;
+        lanes::wake(tx, org, LaneKind::Upkeep, now).await?;
     }
     let sql = "INSERT INTO runs (org_id, run_id, configuration, name, priority, status, why, firing, pinned, source, digest, columns, open_ended,
                  messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at)

@@ -13,6 +13,7 @@ use herald::{
         callbacks::{Applied, Effects, StoredCallback},
         consents::{Consent, ConsentChange},
         events::{Batch, Recorded, StoredEvent},
+        imports::Day,
         replies::NewReply,
         runs::{Lasting, NewRun, Rejected},
         schedules::DueFiring,
@@ -104,8 +105,13 @@ pub async fn events_become_requests_exactly_once(bench: Bench) {
                 let (store, org, ids) = (store.clone(), org.clone(), ids.clone());
                 tokio::spawn(async move {
                     let rejected = Rejected { row: 1, fields: vec!["?".into()], problems: "no number".into() };
-                    let batch =
-                        Batch { run: day(), due: at(round), messages: new_messages(1, 130), rejected: vec![rejected] };
+                    let batch = Batch {
+                        run: day(),
+                        due: at(round),
+                        day_ends: at(1_000_000),
+                        messages: new_messages(1, 130),
+                        rejected: vec![rejected],
+                    };
                     let mut results: Vec<_> = ids.iter().map(|id| (id.clone(), "made".to_owned())).collect();
                     if worker == 1 {
                         results.reverse();
@@ -143,6 +149,20 @@ pub async fn events_become_requests_exactly_once(bench: Bench) {
     assert!(store.finish_events(&org, &[("x".into(), "nothing to send".into())], &[], at(320)).await.unwrap());
     assert_eq!(bench.due(at(309)).await, []);
     assert_eq!(bench.due(at(310)).await, [("acme".to_owned(), "events")]);
+    assert!(store.finish_events(&org, &[("y".into(), "nothing to send".into())], &[], at(330)).await.unwrap());
+
+    // The day's end is looked at when it has come, and not before.
+    assert_eq!(bench.due(at(999_999)).await, []);
+    assert_eq!(bench.due(at(1_000_000)).await, [("acme".to_owned(), "upkeep")]);
+    let patience = std::time::Duration::from_secs(60);
+    let same_day = Day { began: at(0), ends: at(1_000_000) };
+    store.tidy(&org, patience, "left", same_day, at(999_999)).await.unwrap();
+    assert_eq!(bench.status(&org, run.id).await, RunStatus::Running, "the day is not over");
+    assert_eq!(bench.due(at(1_000_000)).await, [("acme".to_owned(), "upkeep")], "and it is looked at again");
+    let next_day = Day { began: at(1_000_000), ends: at(2_000_000) };
+    store.tidy(&org, patience, "left", next_day, at(1_000_000)).await.unwrap();
+    assert_eq!(bench.status(&org, run.id).await, RunStatus::Completed);
+    assert_eq!(bench.due(at(9_000_000)).await, [], "nothing is left to look after");
 }
 
 pub async fn events_for_a_run_that_is_over_are_not_lost(bench: Bench) {
@@ -152,7 +172,8 @@ pub async fn events_for_a_run_that_is_over_are_not_lost(bench: Bench) {
     bench.cancel(&org, run, at(1)).await;
     assert_eq!(bench.status(&org, run).await, RunStatus::Cancelled);
     store.record_events(&[(&org, event("late", 2))]).await.unwrap();
-    let batch = Batch { run: day(), due: at(2), messages: new_messages(1, 2), rejected: vec![] };
+    let batch =
+        Batch { run: day(), due: at(2), day_ends: at(1_000_000), messages: new_messages(1, 2), rejected: vec![] };
     assert!(store.finish_events(&org, &[("late".into(), "2".into())], &[batch], at(2)).await.unwrap());
     assert_eq!(bench.status(&org, run).await, RunStatus::Cancelling, "there is something to cancel again");
     assert_eq!(bench.due(at(2)).await, [("acme".to_owned(), "automatic")]);
