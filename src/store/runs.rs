@@ -117,19 +117,6 @@ impl Store {
         Ok(run)
     }
 
-    /// The run that took in the same file for the same configuration since `since`, if there is one.
-    pub async fn same_file(
-        &self,
-        org: &OrgId,
-        configuration: ConfigurationId,
-        digest: &str,
-        since: Timestamp,
-    ) -> Result<Option<RunId>, StoreError> {
-        let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND digest = $2 AND configuration = $3 AND created_at >= $4 AND status <> 'failed' LIMIT 1";
-        let row = self.row(sql, args![org.as_str(), digest, configuration.to_string(), since.millis()]).await?;
-        row.map(|row| row.parsed(0)).transpose()
-    }
-
     /// Adds rows to a run that is importing, cut into requests; `after` is how many messages it must have already, so that a
     /// chunk is never added twice. Nothing can be claimed before [`Store::open_run`].
     pub async fn add_chunk(

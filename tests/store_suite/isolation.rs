@@ -113,7 +113,6 @@ async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
         store.runs(org, None, 9).await.unwrap().len(),
         usize::from(store.run(org, run).await.unwrap().is_some()),
         usize::from(store.run_facts(org, run).await.unwrap().is_some()),
-        usize::from(store.same_file(org, configuration(1), "digest", at(0)).await.unwrap().is_some()),
         usize::try_from(sums.rows()).unwrap() + sums.tallies.len(),
         usize::try_from(recount.rows()).unwrap() + recount.tallies.len(),
         store.rejected_rows(org, run, 0, 9).await.unwrap().len(),
