@@ -152,17 +152,17 @@ pub async fn events_become_requests_exactly_once(bench: Bench) {
     assert!(store.finish_events(&org, &[("y".into(), "nothing to send".into())], &[], at(330)).await.unwrap());
 
     // The day's end is looked at when it has come, and not before.
-    assert_eq!(bench.due(at(999_999)).await, []);
-    assert_eq!(bench.due(at(1_000_000)).await, [("acme".to_owned(), "upkeep")]);
+    let looked_after = async |when| bench.due(when).await.contains(&("acme".to_owned(), "upkeep"));
+    assert!(!looked_after(at(999_999)).await && looked_after(at(1_000_000)).await);
     let patience = std::time::Duration::from_secs(60);
     let same_day = Day { began: at(0), ends: at(1_000_000) };
     store.tidy(&org, patience, "left", same_day, at(999_999)).await.unwrap();
     assert_eq!(bench.status(&org, run.id).await, RunStatus::Running, "the day is not over");
-    assert_eq!(bench.due(at(1_000_000)).await, [("acme".to_owned(), "upkeep")], "and it is looked at again");
+    assert!(looked_after(at(1_000_000)).await, "and it is looked at again");
     let next_day = Day { began: at(1_000_000), ends: at(2_000_000) };
     store.tidy(&org, patience, "left", next_day, at(1_000_000)).await.unwrap();
     assert_eq!(bench.status(&org, run.id).await, RunStatus::Completed);
-    assert_eq!(bench.due(at(9_000_000)).await, [], "nothing is left to look after");
+    assert!(!looked_after(at(9_000_000)).await, "nothing is left to look after");
 }
 
 pub async fn events_for_a_run_that_is_over_are_not_lost(bench: Bench) {
