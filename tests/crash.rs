@@ -1,13 +1,16 @@
 //! Never lost, never twice: the real binary is killed, again and again, and the provider's own log is held against the store.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what is not as it should be")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what was counted is worth seeing")]
+#![expect(clippy::print_stdout, reason = "what was counted is worth seeing")]
 
+#[path = "support/database.rs"]
+mod database;
 #[path = "crash/stage.rs"]
 mod stage;
 
 use std::time::Duration;
 
+use database::Database;
 use herald::{
     book::Books,
     clock::Stopwatch,
@@ -20,7 +23,7 @@ use herald::{
     secret::Secrets,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use stage::{Database, Stage};
+use stage::Stage;
 
 /// A short lease, so that what a killed worker held comes round again soon.
 const IMPATIENT: [(&str, &str); 4] = [
@@ -56,7 +59,7 @@ mod kill_nine {
 /// Killed at random moments of a run, `herald send` first and then every `herald serve` that takes its place.
 async fn kill_nine(database: Database, seed: u64) {
     const KILLS: u64 = 6;
-    let Some(stage) = Stage::set(database, "160/s", &IMPATIENT).await else { return };
+    let stage = Stage::set(database, "160/s", &IMPATIENT).await;
     // Some answers are late, so that there is always something in flight.
     stage.sandbox.set_faults(Faults { slow: Slow { share: 0.3, ms: 150 }, ..Faults::default() }).unwrap();
     let good = numbers(2_000);
@@ -101,7 +104,7 @@ mod sigterm {
 
 /// Told to stop in full flow, it finishes what is in flight: nothing is in doubt, and the next one does the rest.
 async fn sigterm(database: Database) {
-    let Some(stage) = Stage::set(database, "300/s", &[]).await else { return };
+    let stage = Stage::set(database, "300/s", &[]).await;
     stage.sandbox.set_faults(Faults { slow: Slow { share: 0.5, ms: 300 }, ..Faults::default() }).unwrap();
     let good = numbers(2_500);
     stage.file("people.csv", &rows(&good));
@@ -141,7 +144,7 @@ mod second_sigterm {
 /// The provider accepts and never answers; whoever cannot wait says so twice, and nothing is lost or sent again.
 async fn second_sigterm(database: Database) {
     let settings = [("HERALD_WORKER__LEASE", "9s"), ("HERALD_WORKER__ANSWER_TIMEOUT", "7s"), IMPATIENT[2]];
-    let Some(stage) = Stage::set(database, "300/s", &settings).await else { return };
+    let stage = Stage::set(database, "300/s", &settings).await;
     stage.sandbox.set_faults(Faults { hang_after_accept: 1.0, ..Faults::default() }).unwrap();
     let good = numbers(150);
     stage.file("people.csv", &rows(&good));
@@ -186,7 +189,7 @@ mod import {
 
 /// Killed while it takes a file in: nothing of it is sent, and it can be sent again.
 async fn import(database: Database) {
-    let Some(stage) = Stage::set(database, "1000/s", &[]).await else { return };
+    let stage = Stage::set(database, "1000/s", &[]).await;
     stage.file("people.csv", &rows(&numbers(40_000)));
     let child = stage.start(&["send", "note", "--csv", "people.csv"]);
     let half = async || stage.newest_run().await.filter(|run| run.messages > 0);

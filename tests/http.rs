@@ -1,7 +1,6 @@
 //! The HTTP API as a program meets it: who may ask, what the answers look like, what a mistake is answered with.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 #[expect(dead_code, reason = "the journeys need more of the stage than these tests")]
 mod support;
@@ -92,7 +91,7 @@ fn redact(value: &mut Value) {
 }
 
 async fn stage() -> Stage {
-    Stage::set(Setup::new(Database::Sqlite)).await.unwrap()
+    Stage::set(Setup::new(Database::Sqlite)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

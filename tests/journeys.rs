@@ -2,7 +2,6 @@
 //! every engine. Each journey stands in a file of `tests/journeys`, and is played on SQLite and on Postgres.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
 

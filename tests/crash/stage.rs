@@ -21,40 +21,16 @@ use herald::{
     secret::Secrets,
     store::{Store, messages::MessageSearch},
 };
-use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+use crate::database::Database;
 
 /// No wait takes longer; what is waited for has then failed to happen.
 const DEADLINE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 const TOKEN: &str = "CRASH_TWILIO_TOKEN";
-
-/// Which engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Database {
-    Sqlite,
-    Postgres,
-}
-
-impl Database {
-    /// A database that nobody has used; `None` if there is no server.
-    async fn fresh(self, folder: &TempDir) -> Option<String> {
-        if self == Self::Sqlite {
-            return Some(format!("sqlite:{}", folder.path().join("herald.db").display()));
-        }
-        let Ok(server) = std::env::var("HERALD_TEST_POSTGRES_URL") else {
-            eprintln!("skipped: HERALD_TEST_POSTGRES_URL is not set (./test sets it)");
-            return None;
-        };
-        let name = format!("crash_{:032x}", rand::random::<u128>());
-        let mut admin = PgConnection::connect(&server).await.unwrap();
-        admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-        let (base, _) = server.rsplit_once('/').unwrap();
-        Some(format!("{base}/{name}"))
-    }
-}
 
 pub struct Stage {
     pub sandbox: Sandbox,
@@ -68,9 +44,9 @@ pub struct Stage {
 
 impl Stage {
     /// A database with a small organization, applied by the real binary; its channel sends at this pace.
-    pub async fn set(database: Database, pace: &str, settings: &[(&'static str, &str)]) -> Option<Self> {
+    pub async fn set(database: Database, pace: &str, settings: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database_url = database.fresh(&folder).await?;
+        let database_url = database.fresh(&folder).await;
         let sandbox = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(sandbox, Settings::default()).await.unwrap();
         write(folder.path(), "org/organization.toml", "id = \"crash\"\nname = \"Crash\"\n");
@@ -94,7 +70,7 @@ impl Stage {
         let stage = Self { sandbox, store, org, clock: Clock::system(), folder, database_url, settings };
         let applied = stage.herald(&["apply", "org"]).status().unwrap();
         assert!(applied.success(), "{}", stage.log());
-        Some(stage)
+        stage
     }
 
     /// The real binary, in the stage's folder; what it logs is kept.

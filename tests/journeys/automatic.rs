@@ -66,7 +66,7 @@ impl Stage {
 }
 
 pub async fn signed_events_become_messages(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let german = case(1, "de", "Heizung \"kaputt\"", "high");
 
     for (what, secret, ago, status) in [
@@ -115,7 +115,7 @@ pub async fn events_that_come_together_share_a_request(database: Database) {
     let mut setup = Setup::new(database);
     // They wait for company as long as this test likes.
     setup.config.intake.coalesce = Duration::from_secs(600);
-    let Some(stage) = Stage::set(setup).await else { return };
+    let stage = Stage::set(setup).await;
     for nth in 0..30 {
         assert!(stage.event(&format!("evt_{nth}"), &case(nth, "en", "Door", "high")).await);
     }

@@ -82,7 +82,7 @@ impl Stage {
 pub async fn a_refused_account_holds_its_messages_until_it_is_in_order(database: Database) {
     let mut setup = Setup::new(database);
     setup.token = "ffffffffffffffffffffffffffffffff".to_owned();
-    let Some(mut stage) = Stage::set(setup).await else { return };
+    let mut stage = Stage::set(setup).await;
     let run = stage.held().await;
     stage.restart(Settings::DEFAULT_AUTH_TOKEN).await;
     assert_eq!(stage.run(run).await.status, RunStatus::Held, "a restart proves nothing");
@@ -102,7 +102,7 @@ pub async fn a_refused_account_holds_its_messages_until_it_is_in_order(database:
 pub async fn resuming_says_that_the_account_is_in_order(database: Database) {
     let mut setup = Setup::new(database);
     setup.token = "ffffffffffffffffffffffffffffffff".to_owned();
-    let Some(mut stage) = Stage::set(setup).await else { return };
+    let mut stage = Stage::set(setup).await;
     let run = stage.held().await;
     stage.restart(Settings::DEFAULT_AUTH_TOKEN).await;
     let (told, code) = stage.herald(&["run", "resume", &run.to_string()]).await;
@@ -113,7 +113,7 @@ pub async fn resuming_says_that_the_account_is_in_order(database: Database) {
 }
 
 pub async fn a_paused_run_rests_and_goes_on(database: Database) {
-    let Some(stage) = Stage::set(slow(database)).await else { return };
+    let stage = Stage::set(slow(database)).await;
     let run = stage.send("shipping-delay", &shipping((0..60).map(phone))).await;
     stage.under_way(run, 3).await;
     let (told, code) = stage.herald(&["run", "pause", &run.to_string()]).await;
@@ -142,7 +142,7 @@ pub async fn a_paused_run_rests_and_goes_on(database: Database) {
 pub async fn a_cancelled_run_sends_nothing_more(database: Database) {
     let mut setup = slow(database);
     setup.config.worker.slots = 1;
-    let Some(stage) = Stage::set(setup).await else { return };
+    let stage = Stage::set(setup).await;
     let run = stage.send("shipping-delay", &shipping((0..250).map(phone))).await;
     stage.under_way(run, 3).await;
     let (told, code) = stage.herald(&["run", "cancel", &run.to_string()]).await;
@@ -162,7 +162,7 @@ pub async fn a_cancelled_run_sends_nothing_more(database: Database) {
 }
 
 pub async fn a_run_keeps_the_text_that_it_began_with(database: Database) {
-    let Some(mut stage) = Stage::set(slow(database)).await else { return };
+    let mut stage = Stage::set(slow(database)).await;
     let run = stage.send("shipping-delay", &shipping((0..40).map(phone))).await;
     stage.under_way(run, 3).await;
     let english = "en".parse().unwrap();

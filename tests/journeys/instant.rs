@@ -46,7 +46,7 @@ pub async fn a_file_with_every_kind_of_row(database: Database) {
     let mut setup = Setup::new(database);
     // One request at a time: the sandbox's log then shows where one ends and the next begins.
     setup.config.worker.slots = 1;
-    let Some(stage) = Stage::set(setup).await else { return };
+    let stage = Stage::set(setup).await;
     let changes: Vec<ConsentChange> = [10, 20, 130, 230].into_iter().map(opted_out).collect();
     stage.app.store.set_consents(&stage.org, &changes).await.unwrap();
     let mut upload = stage.upload("shipping-delay", &file()).await;

@@ -38,7 +38,7 @@ async fn dispatched(stage: &Stage, run: RunId) -> (i64, i64) {
 pub async fn an_hour_holds_what_it_holds(database: Database) {
     let mut setup = Setup::new(database);
     setup.set.organization.quota = Rate { count: 5, per: Duration::from_secs(3_600) };
-    let Some(mut stage) = Stage::set(setup).await else { return };
+    let mut stage = Stage::set(setup).await;
     let mut other = stage.set.clone();
     other.organization.id = "globex".parse().unwrap();
     definitions::apply(&stage.app.store, &other, stage.app.clock.now(), rand::random).await.unwrap();

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub async fn every_report_ends_in_its_bucket(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let told = [
         (90_003, Status::Undelivered, "unreachable", "30003"),
         (90_004, Status::Undelivered, "blocked", "30004"),
@@ -58,7 +58,7 @@ pub async fn every_report_ends_in_its_bucket(database: Database) {
 }
 
 pub async fn reports_that_come_twice_late_or_never(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let numbers = |from: u32| shipping((from..from + 100).map(phone));
 
     let twice = Faults { duplicate_receipt: 1.0, reorder_receipts: 1.0, ..Faults::default() };
@@ -101,7 +101,7 @@ async fn callback(stage: &Stage, path: &str, token: &str, fields: &[(&str, &str)
 }
 
 pub async fn callbacks_that_are_not_to_be_believed(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     stage.sandbox().set_faults(Faults { lose_receipt: 1.0, ..Faults::default() }).unwrap();
     // A second organization, with a message of its own.
     let mut set = stage.set.clone();

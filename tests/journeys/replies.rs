@@ -43,7 +43,7 @@ impl Stage {
 pub async fn stop_is_heeded_until_start(database: Database) {
     let mut setup = Setup::new(database);
     setup.sandbox.accounts[0].numbers = vec![SENDER.to_owned()];
-    let Some(stage) = Stage::set(setup).await else { return };
+    let stage = Stage::set(setup).await;
     stage.listen().await;
     let people = || shipping([phone(STOPS), phone(THANKS), phone(1)]);
     let first = stage.send("shipping-delay", &people()).await;
@@ -79,7 +79,7 @@ pub async fn stop_is_heeded_until_start(database: Database) {
 }
 
 pub async fn the_same_reply_twice_is_one(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let run = stage.send("shipping-delay", &shipping([phone(1)])).await;
     stage.over(run).await;
     let url = format!("{}/callbacks/{}", stage.base_url, stage.applied.callback_tokens["twilio"]);

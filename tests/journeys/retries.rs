@@ -40,7 +40,7 @@ impl Stage {
 pub async fn passing_troubles_lose_nothing_and_double_nothing(database: Database) {
     let mut setup = Setup::new(database);
     setup.config.worker.answer_timeout = Duration::from_millis(500);
-    let Some(stage) = Stage::set(setup).await else { return };
+    let stage = Stage::set(setup).await;
     let troubles = [
         (90_429, "a 429", 2),
         (90_500, "a 500 before it was accepted", 2),
@@ -67,7 +67,7 @@ pub async fn passing_troubles_lose_nothing_and_double_nothing(database: Database
 }
 
 pub async fn a_provider_that_is_away_loses_nothing(database: Database) {
-    let Some(mut stage) = Stage::set(Setup::new(database)).await else { return };
+    let mut stage = Stage::set(Setup::new(database)).await;
     let address = stage.provider_leaves().await;
     let run = stage.send("shipping-delay", &shipping((0..150).map(phone))).await;
     stage
@@ -87,7 +87,7 @@ pub async fn a_provider_that_is_away_loses_nothing(database: Database) {
 }
 
 pub async fn tries_are_bounded(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let run = stage.send("shipping-delay", &shipping([phone(99_429)])).await;
     let message = MessageId { run, seq: 1 };
     for tries in 1..=8 {
@@ -116,7 +116,7 @@ pub async fn tries_are_bounded(database: Database) {
 }
 
 pub async fn what_has_become_too_old_is_not_sent(database: Database) {
-    let Some(mut stage) = Stage::set(Setup::new(database)).await else { return };
+    let mut stage = Stage::set(Setup::new(database)).await;
     let address = stage.provider_leaves().await;
     let run = stage.send("shipping-delay", &shipping((0..5).map(phone))).await;
     stage

@@ -56,7 +56,7 @@ impl Stage {
 }
 
 pub async fn a_schedule_fires_once_for_two_schedulers(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let token = herald::sandbox::Settings::DEFAULT_AUTH_TOKEN;
     let other = App::open(stage.app.config.clone(), secrets(token), stage.app.clock.clone()).await.unwrap();
     let roles = Roles { api: false, scheduler: true, worker: true, only: None };
@@ -78,7 +78,7 @@ pub async fn a_schedule_fires_once_for_two_schedulers(database: Database) {
 
 /// A worker leased the firing, made its run, took in half of the list, and was never seen again.
 pub async fn a_firing_that_broke_off_is_taken_up_again(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let (store, org) = (&stage.app.store, &stage.org);
     let (id, due) = stage.next().await;
     let lease = Duration::from_secs(120);
@@ -108,7 +108,7 @@ pub async fn a_firing_that_broke_off_is_taken_up_again(database: Database) {
 }
 
 pub async fn a_due_time_missed_by_more_than_the_grace_does_not_fire(database: Database) {
-    let Some(stage) = Stage::set(Setup::new(database)).await else { return };
+    let stage = Stage::set(Setup::new(database)).await;
     let (_, due) = stage.next().await;
     // Its grace is two hours.
     stage.hand.advance(due.plus(Duration::from_secs(7_300)).since(stage.app.clock.now()));

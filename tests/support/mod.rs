@@ -4,6 +4,8 @@
 //! The time is a clock that runs with the machine's and can be moved ahead by hand; nothing here waits for a time to pass, only
 //! for conditions, each with a deadline.
 
+pub mod database;
+
 use std::{path::PathBuf, time::Duration};
 
 use herald::{
@@ -25,6 +27,8 @@ use sqlx::{Connection as _, Executor as _, PgConnection, Row as _, SqliteConnect
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 
+pub use database::Database;
+
 /// The longest that anything may take to come about.
 pub const DEADLINE: Duration = Duration::from_secs(40);
 /// Between two looks.
@@ -33,33 +37,6 @@ const LOOK: Duration = Duration::from_millis(10);
 pub const HOOK_SECRET: &str = "whsec_dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtdGU=";
 /// The sender of the example's channel.
 pub const SENDER: &str = "+14252306549";
-
-/// Where the store is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Database {
-    /// A file of its own.
-    Sqlite,
-    /// A database of its own on the server that HERALD_TEST_POSTGRES_URL names.
-    Postgres,
-}
-
-impl Database {
-    /// A database that nobody has used; `None` if there is no server.
-    async fn fresh(self, folder: &TempDir) -> Option<String> {
-        if self == Self::Sqlite {
-            return Some(format!("sqlite:{}", folder.path().join("herald.db").display()));
-        }
-        let Ok(server) = std::env::var("HERALD_TEST_POSTGRES_URL") else {
-            eprintln!("skipped: HERALD_TEST_POSTGRES_URL is not set (./test sets it)");
-            return None;
-        };
-        let name = format!("journey_{:032x}", rand::random::<u128>());
-        let mut admin = PgConnection::connect(&server).await.unwrap();
-        admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-        let (base, _) = server.rsplit_once('/').unwrap();
-        Some(format!("{base}/{name}"))
-    }
-}
 
 /// How a stage is to be set.
 pub struct Setup {
@@ -110,9 +87,9 @@ pub struct Stage {
 
 impl Stage {
     /// Starts everything and applies the definitions; `None` where the engine is not to be had.
-    pub async fn set(setup: Setup) -> Option<Self> {
+    pub async fn set(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = setup.database.fresh(&folder).await?;
+        let url = setup.database.fresh(&folder).await;
         let (clock, hand) = Clock::manual(Clock::system().now());
         let mut ticking = JoinSet::new();
         ticking.spawn(tick(hand.clone()));
@@ -129,7 +106,7 @@ impl Stage {
         let applied = definitions::apply(&app.store, &set, app.clock.now(), rand::random).await.unwrap();
         let running = Running::start(&app, &everything(), Some(listener)).unwrap();
         let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().unwrap();
-        Some(Self {
+        Self {
             org: set.organization.id.clone(),
             app,
             running: Some(running),
@@ -142,7 +119,7 @@ impl Stage {
             folder,
             hand,
             _ticking: ticking,
-        })
+        }
     }
 
     /// The sandbox, which is up.
