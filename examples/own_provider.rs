@@ -4,7 +4,7 @@
 //! neither time nor chance, so all of it can be shown as data, as `main` does here, and tested as tables.
 //!
 //! To send through it, herald itself has to know its name: what a definition file may say is a closed list, so that a
-//! mistake in one is found when it is read. That is one variant of `domain::definition::Account` (its settings) and one arm of
+//! mistake in one is found when it is read. That is one variant of `domain::account::Account` (its settings) and one arm of
 //! `book::connect` (settings to adapter); the compiler names the few other places. Nothing else in herald changes.
 
 use std::time::Duration;
@@ -15,6 +15,7 @@ use herald::{
         id::{MessageId, RunId},
         outcome::Outcome,
         phone::E164,
+        purpose::Purpose,
         reason::{Reason, Why},
         time::Timestamp,
     },
@@ -93,8 +94,8 @@ impl Provider for Pigeon {
         Ok(vec![Inbound::Ignored])
     }
 
-    fn acknowledgement(&self) -> Acknowledgement {
-        Acknowledgement { status: 204, content_type: "text/plain", body: "" }
+    fn acknowledgement(&self, _hook: &Hook) -> Acknowledgement {
+        Acknowledgement::new(204, "text/plain", "")
     }
 }
 
@@ -107,6 +108,10 @@ fn main() {
         id: MessageId { run: RunId::new(now, 7), seq: 1 },
         to: E164::from_digits(4_915_112_345_678),
         text: "Hello Ana".to_owned(),
+        approved: None,
+        media: Vec::new(),
+        purpose: Purpose::Transactional,
+        first_sent: now,
         callback_url: None,
         valid_for: Duration::from_hours(24),
     };

@@ -269,7 +269,7 @@ async fn the_example_is_good_and_applies_once() {
     let embedded = DefinitionSet::from_source(&acme()).unwrap();
     assert_eq!(embedded, DefinitionSet { lists: embedded.lists.clone(), ..from_disk.clone() });
     assert!(acme_customers().starts_with("\u{FEFF}Phone Number".as_bytes()));
-    let herald::domain::definition::Account::Twilio(twilio) = &from_disk.accounts["twilio"];
+    let herald::domain::account::Account::Twilio(twilio) = &from_disk.accounts["twilio"] else { unreachable!() };
     assert_eq!(twilio.account_sid, herald::sandbox::settings::Settings::DEFAULT_ACCOUNT_SID);
 
     let folder = tempfile::tempdir().unwrap();

@@ -102,6 +102,10 @@ pub fn calls(channel: &Channel, sink: &str, rows: u64) -> anyhow::Result<Vec<Cal
             id: MessageId { run, seq: i64::try_from(place)? + 1 },
             to: E164::from_digits(person.number.parse()?),
             text: template.render(Some(&person.locale.parse()?), &slugs)?.text,
+            approved: None,
+            media: Vec::new(),
+            purpose: template.source().purpose,
+            first_sent: now,
             callback_url: None,
             valid_for: Duration::from_secs(86_400),
         })
@@ -120,5 +124,6 @@ pub fn channel() -> anyhow::Result<Channel> {
         pace: Some("1_000_000/s".parse()?),
         attachments: Default::default(),
         locale: None,
+        fallback: None,
     })
 }

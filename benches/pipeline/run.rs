@@ -12,7 +12,8 @@ use herald::{
     clock::{Clock, Stopwatch},
     config::Config,
     domain::{
-        definition::{Account, Configuration, Organization, Trigger, TwilioSettings},
+        account::{Account, TwilioSettings},
+        definition::{Configuration, Organization, Trigger},
         id::{OrgId, RunId},
         message::Status,
         run::RunStatus,

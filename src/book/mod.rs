@@ -14,7 +14,9 @@ pub use books::Books;
 
 use crate::{
     domain::{
-        definition::{Account, Channel, Configuration, Hook, List, NumberType, Organization, TwilioSettings},
+        account::{Account, ProviderKind, TwilioSettings},
+        contact::ChannelType,
+        definition::{Channel, Configuration, Endpoint, Hook, List, NumberType, Organization},
         id::{ConfigurationId, TemplateId},
     },
     provider::{
@@ -36,8 +38,8 @@ pub struct Unusable(pub String);
 pub struct ReadyAccount {
     /// Its name.
     pub name: String,
-    /// The provider's name.
-    pub provider_name: &'static str,
+    /// Which provider it is at.
+    pub kind: ProviderKind,
     /// The adapter, with the credentials inside.
     pub provider: Result<Arc<dyn Provider>, Unusable>,
 }
@@ -49,6 +51,15 @@ pub struct ReadyConfiguration {
     pub id: ConfigurationId,
     /// What it says.
     pub configuration: Configuration,
+}
+
+/// A place that wants to hear of what happens, with the secret to sign with.
+#[derive(Clone, Debug)]
+pub struct ReadyEndpoint {
+    /// What it says.
+    pub endpoint: Endpoint,
+    /// The secret.
+    pub secret: Result<Secret, Unusable>,
 }
 
 /// The current version of a template.
@@ -75,6 +86,7 @@ pub struct Book {
     templates: BTreeMap<String, Result<ReadyTemplate, Unusable>>,
     hooks: BTreeMap<String, Result<Secret, Unusable>>,
     lists: BTreeMap<String, List>,
+    endpoints: BTreeMap<String, ReadyEndpoint>,
     /// Where providers call back, by account.
     callbacks: BTreeMap<String, String>,
     /// Versions that runs keep, compiled when one first asks.
@@ -99,6 +111,7 @@ impl Book {
             templates: BTreeMap::new(),
             hooks: BTreeMap::new(),
             lists: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             callbacks,
             pinned: Mutex::default(),
         };
@@ -118,7 +131,7 @@ impl Book {
             Kind::Account => {
                 let account: Account = serde_json::from_str(body)?;
                 let provider = connect(&name, &account, secrets);
-                self.accounts.insert(name.clone(), ReadyAccount { name, provider_name: account.provider(), provider });
+                self.accounts.insert(name.clone(), ReadyAccount { name, kind: account.provider(), provider });
             }
             Kind::Channel => {
                 self.channels.insert(name, serde_json::from_str(body)?);
@@ -136,6 +149,11 @@ impl Book {
             Kind::Hook => {
                 let hook: Hook = serde_json::from_str(body)?;
                 self.hooks.insert(name, secrets.resolve(&hook.secret).map_err(|problem| Unusable(problem.to_string())));
+            }
+            Kind::Endpoint => {
+                let endpoint: Endpoint = serde_json::from_str(body)?;
+                let secret = secrets.resolve(&endpoint.secret).map_err(|problem| Unusable(problem.to_string()));
+                self.endpoints.insert(name, ReadyEndpoint { endpoint, secret });
             }
             Kind::List => {
                 self.lists.insert(name, serde_json::from_str(body)?);
@@ -200,6 +218,16 @@ impl Book {
         self.hooks.keys().map(String::as_str)
     }
 
+    /// A place that wants to hear of what happens, by its name.
+    pub fn endpoint(&self, name: &str) -> Result<&ReadyEndpoint, Unusable> {
+        self.endpoints.get(name).ok_or_else(|| missing("endpoint", name, self.endpoints.keys()))
+    }
+
+    /// Every such place, by name.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &ReadyEndpoint)> {
+        self.endpoints.iter().map(|(name, endpoint)| (name.as_str(), endpoint))
+    }
+
     /// A stored list by its name.
     pub fn list(&self, name: &str) -> Result<&List, Unusable> {
         self.lists.get(name).ok_or_else(|| missing("list", name, self.lists.keys()))
@@ -250,6 +278,8 @@ pub fn connect(name: &str, account: &Account, secrets: &Secrets) -> Result<Arc<d
             let adapter = Twilio::new(account).map_err(|problem| failed(&problem))?;
             Ok(Arc::new(adapter))
         }
+        Account::TeleSign(_) => Err(failed(&"TeleSign is not here yet")),
+        Account::Acs(_) => Err(failed(&"Azure Communication Services is not here yet")),
     }
 }
 
@@ -268,6 +298,7 @@ fn twilio(settings: &TwilioSettings, secrets: &Secrets) -> Result<TwilioAccount,
 /// The sender as the provider's adapter wants it.
 pub fn sender_of(channel: &Channel) -> Sender {
     let kind = match channel.number_type {
+        _ if channel.channel_type == ChannelType::WhatsApp => SenderKind::WhatsApp,
         NumberType::Geographic => SenderKind::Geographic,
         NumberType::ShortCode => SenderKind::ShortCode,
         NumberType::TollFree => SenderKind::TollFree,

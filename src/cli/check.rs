@@ -80,7 +80,7 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
                             }
                         }
                     };
-                    failed |= !told(format!("account {} ({})", account.name, account.provider_name), problems);
+                    failed |= !told(format!("account {} ({})", account.name, account.kind.as_str()), problems);
                 }
             }
         }

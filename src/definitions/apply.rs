@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         definition::{Configuration, List},
-        id::{AccountId, ChannelId, ConfigurationId, HookId, ListId, OrgId, TemplateId},
+        id::{AccountId, ChannelId, ConfigurationId, EndpointId, HookId, ListId, OrgId, TemplateId},
         time::Timestamp,
     },
     store::{
@@ -168,6 +168,9 @@ fn bodies(set: &DefinitionSet, lists: &[ListPlan]) -> Result<Vec<(Kind, String, 
     for (name, hook) in &set.hooks {
         all.push((Kind::Hook, name.clone(), serde_json::to_string(hook)?));
     }
+    for (name, endpoint) in &set.endpoints {
+        all.push((Kind::Endpoint, name.clone(), serde_json::to_string(endpoint)?));
+    }
     for plan in lists {
         all.push((Kind::List, plan.name.clone(), serde_json::to_string(&plan.list)?));
     }
@@ -181,6 +184,7 @@ fn fresh_id(kind: Kind, now: Timestamp, random: u128) -> String {
         Kind::Template => TemplateId::new(now, random).to_string(),
         Kind::Configuration => ConfigurationId::new(now, random).to_string(),
         Kind::Hook => HookId::new(now, random).to_string(),
+        Kind::Endpoint => EndpointId::new(now, random).to_string(),
         Kind::List => ListId::new(now, random).to_string(),
     }
 }

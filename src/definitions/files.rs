@@ -10,9 +10,15 @@ use crate::keys;
 pub(super) const ORGANIZATION: &str = "organization.toml";
 
 /// The folders, and what is in them.
-const FOLDERS: [(&str, &str); 5] =
-    [("accounts", "toml"), ("channels", "toml"), ("outbound", "toml"), ("hooks", "toml"), ("lists", "csv")];
-const NAMES: [&str; 6] = ["accounts", "channels", "outbound", "hooks", "lists", super::templates::FOLDER];
+const FOLDERS: [(&str, &str); 6] = [
+    ("accounts", "toml"),
+    ("channels", "toml"),
+    ("outbound", "toml"),
+    ("hooks", "toml"),
+    ("endpoints", "toml"),
+    ("lists", "csv"),
+];
+const NAMES: [&str; 7] = ["accounts", "channels", "outbound", "hooks", "endpoints", "lists", super::templates::FOLDER];
 
 /// Whether a file is nobody's definition: hidden, a note, what an editor leaves behind.
 pub(super) fn is_ignored(name: &str) -> bool {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        contact::ChannelType,
-        definition::{Account, Channel, Configuration, Organization},
+        account::{Account, ProviderKind},
+        definition::{Channel, Configuration, Organization},
     },
     intake::mapping::CompiledMapping,
     keys,
@@ -60,9 +60,10 @@ impl Reader<'_> {
         }
         files::strangers(self.source, &mut self.problems);
         let organization = self.organization();
-        let accounts = self.folder("accounts", &[shapes::ACCOUNT]);
-        let channels: Read<Channel> = self.folder("channels", &[shapes::CHANNEL]);
-        let hooks = self.folder("hooks", &[shapes::HOOK]);
+        let accounts = self.folder("accounts", account_keys);
+        let channels: Read<Channel> = self.folder("channels", |_| vec![shapes::CHANNEL]);
+        let hooks = self.folder("hooks", |_| vec![shapes::HOOK]);
+        let endpoints = self.folder("endpoints", |_| vec![shapes::ENDPOINT]);
         let outbound = self.outbound();
         let lists = self.lists();
         accounts.values().for_each(|(page, account)| {
@@ -85,6 +86,7 @@ impl Reader<'_> {
             templates: library.into_templates(),
             configurations: good(outbound),
             hooks: good(hooks),
+            endpoints: good(endpoints),
             lists,
         };
         for (name, place) in &set.lists {
@@ -105,11 +107,11 @@ impl Reader<'_> {
         Some((page, organization))
     }
 
-    fn folder<T: DeserializeOwned>(&mut self, folder: &str, known: &[&[Key]]) -> Read<T> {
+    fn folder<T: DeserializeOwned>(&mut self, folder: &str, known: fn(&Page) -> Vec<&'static [Key]>) -> Read<T> {
         let mut read = BTreeMap::new();
         for (name, path) in files::in_folder(self.source, folder, &mut self.problems) {
             let Some(page) = self.page(&path) else { continue };
-            let value = page.read(known, &mut self.problems);
+            let value = page.read(&known(&page), &mut self.problems);
             read.insert(name, (page, value));
         }
         read
@@ -152,13 +154,8 @@ impl Reader<'_> {
     fn channels(&mut self, channels: &Read<Channel>, accounts: &Read<Account>) {
         for (page, channel) in channels.values().filter_map(|(page, value)| Some((page, value.as_ref()?))) {
             self.problems.extend(rules::channel(page, channel));
-            match accounts.get(&channel.account) {
-                None => self.problems.push(missing(page, "account", "account", &channel.account, accounts.keys())),
-                Some((_, Some(Account::Twilio(_)))) if channel.channel_type == ChannelType::WhatsApp => {
-                    let message = "\"whatsapp\" is not sent through Twilio yet: this version sends SMS through Twilio; expected \"sms\"";
-                    self.problems.push(page.problem("type", message));
-                }
-                Some(_) => {}
+            if !accounts.contains_key(&channel.account) {
+                self.problems.push(missing(page, "account", "account", &channel.account, accounts.keys()));
             }
         }
     }
@@ -214,6 +211,19 @@ impl Reader<'_> {
             self.problems.push(page.problem("trigger.contact.context", message));
         }
     }
+}
+
+/// The keys of an account with its provider.
+fn account_keys(page: &Page) -> Vec<&'static [Key]> {
+    let table = page.table().unwrap_or_default();
+    let provider = table.get("provider").and_then(toml::Value::as_str);
+    let known = ProviderKind::ALL.into_iter().find(|kind| provider == Some(kind.as_str()));
+    vec![match known {
+        Some(ProviderKind::Twilio) => shapes::TWILIO,
+        Some(ProviderKind::TeleSign) => shapes::TELESIGN,
+        Some(ProviderKind::Acs) => shapes::ACS,
+        None => shapes::ANY_ACCOUNT,
+    }]
 }
 
 /// The keys of a configuration with its kind of trigger.

@@ -7,8 +7,9 @@ use chrono_tz::Tz;
 use super::{page::Page, problem::Problem};
 use crate::{
     domain::{
+        account::Account,
         contact::ChannelType,
-        definition::{Account, CONTRACT_QUOTA, Channel, Configuration, Mapping, NumberType, Organization, Trigger},
+        definition::{CONTRACT_QUOTA, Channel, Configuration, Mapping, NumberType, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
     },
     intake::mapping::{CompiledMapping, check_type},
@@ -33,7 +34,7 @@ pub(super) fn organization(page: &Page, organization: &Organization) -> Vec<Prob
 
 /// An account's credentials, as far as they can be judged without the provider.
 pub(super) fn account(page: &Page, account: &Account) -> Vec<Problem> {
-    let Account::Twilio(settings) = account;
+    let Account::Twilio(settings) = account else { return Vec::new() };
     let mut problems = Vec::new();
     if !is_sid(&settings.account_sid, "AC") {
         let message = "is not a Twilio account sid; expected AC and 32 hexadecimal digits";

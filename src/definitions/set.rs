@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Account,
         contact::ChannelType,
-        definition::{Account, Channel, Configuration, Hook, Organization, Trigger},
+        definition::{Channel, Configuration, Endpoint, Hook, Organization, Trigger},
         time::Timestamp,
     },
     template::{Template, TemplateSource},
@@ -33,6 +34,8 @@ pub struct DefinitionSet {
     pub configurations: BTreeMap<String, Configuration>,
     /// Places that signed events are posted to.
     pub hooks: BTreeMap<String, Hook>,
+    /// Places that want to hear of what happens.
+    pub endpoints: BTreeMap<String, Endpoint>,
     /// Stored audiences: where their CSV is.
     pub lists: BTreeMap<String, PathOrBytes>,
 }

@@ -5,6 +5,7 @@ use toml::Value;
 
 use super::page::{Key, Need, reads};
 use crate::domain::{
+    account::{ProviderKind, TeleSignAuth},
     contact::ChannelType,
     definition::{NumberType, OnUncertain},
     id::OrgId,
@@ -22,6 +23,7 @@ const SWITCH: &str = "true or false";
 const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }";
 const CEL: &str = "a CEL expression over event, as a text";
 const LOCALE: &str = "a language tag like \"en\"";
+const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -47,15 +49,38 @@ pub(super) const ORGANIZATION: &[Key] = &[
     may("templates", "the path of a folder of templates", filled),
 ];
 
-/// `accounts/NAME.toml`.
-pub(super) const ACCOUNT: &[Key] = &[
-    must("provider", "\"twilio\"", provider),
+/// `accounts/NAME.toml` of Twilio.
+pub(super) const TWILIO: &[Key] = &[
+    must("provider", PROVIDERS, provider),
     must("account_sid", "AC and 32 hexadecimal digits", reads::<String>),
     must("auth_token", SECRET, reads::<SecretRef>),
     may("api_key", "an API key's sid, SK and 32 hexadecimal digits", reads::<String>),
     may("api_secret", SECRET, reads::<SecretRef>),
     may("base_url", "a URL", reads::<String>),
 ];
+
+/// `accounts/NAME.toml` of TeleSign.
+pub(super) const TELESIGN: &[Key] = &[
+    must("provider", PROVIDERS, provider),
+    must("customer_id", "the customer id that TeleSign's portal shows", filled),
+    must("api_key", SECRET, reads::<SecretRef>),
+    may("auth", "\"digest\" or \"basic\"", reads::<TeleSignAuth>),
+    may("base_url", "a URL", reads::<String>),
+];
+
+/// `accounts/NAME.toml` of Azure Communication Services.
+pub(super) const ACS: &[Key] = &[
+    must("provider", PROVIDERS, provider),
+    may("connection_string", SECRET, reads::<SecretRef>),
+    may("endpoint", "the resource's URL", reads::<String>),
+    may("access_key", SECRET, reads::<SecretRef>),
+    may("api_version", "a version of the API like \"2021-03-07\"", reads::<String>),
+    may("callback_secret", SECRET, reads::<SecretRef>),
+    may("base_url", "a URL", reads::<String>),
+];
+
+/// An account whose provider is missing or wrong: nothing more can be said about its keys.
+pub(super) const ANY_ACCOUNT: &[Key] = &[must("provider", PROVIDERS, provider), may("*", TEXT, any)];
 
 /// `channels/NAME.toml`.
 pub(super) const CHANNEL: &[Key] = &[
@@ -68,6 +93,7 @@ pub(super) const CHANNEL: &[Key] = &[
     may("attachments.from_customers", SWITCH, reads::<bool>),
     may("attachments.from_organization", SWITCH, reads::<bool>),
     may("locale", LOCALE, reads::<Locale>),
+    may("fallback", "the name of another channel", filled),
 ];
 
 /// `outbound/NAME.toml`, without its trigger's own keys.
@@ -118,6 +144,14 @@ pub(super) const ANY_TRIGGER: &[Key] = &[
 /// `hooks/NAME.toml`.
 pub(super) const HOOK: &[Key] = &[must("secret", SECRET, reads::<SecretRef>)];
 
+/// `endpoints/NAME.toml`.
+pub(super) const ENDPOINT: &[Key] = &[
+    must("url", "a URL", filled),
+    must("secret", SECRET, reads::<SecretRef>),
+    may("events", "a list of event types like \"message.failed\" or \"message.*\"", reads::<Vec<String>>),
+    may("active", SWITCH, reads::<bool>),
+];
+
 fn any(_: &Value) -> Result<(), String> {
     Ok(())
 }
@@ -158,5 +192,5 @@ fn kind(value: &Value) -> Result<(), String> {
 }
 
 fn provider(value: &Value) -> Result<(), String> {
-    one_of(value, &["twilio"], "a provider that this version has")
+    one_of(value, &ProviderKind::ALL.map(ProviderKind::as_str), "a provider that herald has")
 }

@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace, phone::Country,
-    quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+    account::ProviderKind, contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace,
+    phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
 };
 
 /// The tenant (`organization.toml`).
@@ -54,42 +54,6 @@ impl Organization {
     }
 }
 
-/// Credentials at a provider (`accounts/NAME.toml`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "provider", rename_all = "lowercase")]
-pub enum Account {
-    /// Twilio: SMS.
-    Twilio(TwilioSettings),
-}
-
-impl Account {
-    /// The provider's name, for logs and metrics.
-    pub fn provider(&self) -> &'static str {
-        match self {
-            Self::Twilio(_) => "twilio",
-        }
-    }
-}
-
-/// A Twilio account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TwilioSettings {
-    /// `AC` and 32 hexadecimal digits.
-    pub account_sid: String,
-    /// The primary auth token: signs callbacks, and sends unless an API key is given.
-    pub auth_token: SecretRef,
-    /// An API key's sid (`SK…`), to send with instead of the auth token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_key: Option<String>,
-    /// That key's secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_secret: Option<SecretRef>,
-    /// Another place than `https://api.twilio.com`: the sandbox, a proxy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_url: Option<String>,
-}
-
 /// A sender (`channels/NAME.toml`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +80,9 @@ pub struct Channel {
     /// The locale of the channel's own texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
+    /// The channel that its messages leave through while its account is stopped or does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
 }
 
 /// What a sender is.
@@ -144,9 +111,9 @@ pub struct Attachments {
 }
 
 impl Channel {
-    /// Segments a second, by the channel's own word or by its kind.
-    pub fn pace(&self) -> Rate {
-        self.pace.unwrap_or_else(|| pace::default_rate(self.channel_type, self.number_type))
+    /// What may leave in a second, by the channel's own word or by its kind.
+    pub fn pace(&self, provider: ProviderKind) -> Rate {
+        self.pace.unwrap_or_else(|| pace::default_rate(provider, self.channel_type, self.number_type))
     }
 }
 
@@ -292,6 +259,26 @@ pub struct Audience {
 pub struct Hook {
     /// The Standard Webhooks secret, `whsec_…`.
     pub secret: SecretRef,
+}
+
+/// Where the organization wants to hear of what happens (`endpoints/NAME.toml`): signed Standard Webhooks are posted there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The address.
+    pub url: String,
+    /// The Standard Webhooks secret, `whsec_…`, that what is posted is signed with.
+    pub secret: SecretRef,
+    /// The types of events that are wanted, like `message.failed` or `message.*`; all if left out.
+    #[serde(default = "every_event")]
+    pub events: Vec<String>,
+    /// Nothing is posted to an inactive one, and nothing kept for it.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn every_event() -> Vec<String> {
+    vec!["*".to_owned()]
 }
 
 /// What a stored list is, beside its entries.

@@ -162,6 +162,12 @@ ids! {
     ReplyId = "rpl";
     /// One provider callback as it was recorded.
     CallbackId = "cbk";
+    /// A place that wants to hear of what happens.
+    EndpointId = "end";
+    /// One webhook to one such place; the same on every try.
+    DeliveryId = "dlv";
+    /// One change of a person's consent.
+    ConsentChangeId = "cns";
 }
 
 macro_rules! numbered {
@@ -205,6 +211,12 @@ macro_rules! numbered {
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     )*};

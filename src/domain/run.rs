@@ -102,14 +102,17 @@ impl Serialize for RunStatus {
 pub struct Pinned {
     /// The channel's name.
     pub channel: String,
-    /// The template.
-    pub template: TemplateId,
+    /// The template; `None` where each message brings its own text (answers in conversations).
+    pub template: Option<TemplateId>,
     /// Its version.
     pub version: i64,
     /// How long its messages are worth sending.
     pub valid_for: Span,
     /// What to do where nobody can tell whether a message was sent.
     pub on_uncertain: OnUncertain,
+    /// Whether each message leaves an activity on a timeline.
+    #[serde(default)]
+    pub show_in_timeline: bool,
 }
 
 /// A run as the store has it.

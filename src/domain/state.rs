@@ -15,6 +15,8 @@ pub struct MessageState {
     pub locale: String,
     /// Segments of the rendered text; 0 until it was rendered.
     pub segments: i64,
+    /// The channel that it left through, if that was not its run's own; else empty.
+    pub via: String,
     /// The attempt that says so: the request's fencing token; 0 for a receipt.
     pub token: i64,
     /// When the provider took it.
@@ -32,6 +34,7 @@ impl MessageState {
             provider_id: String::new(),
             locale: String::new(),
             segments: 0,
+            via: String::new(),
             token: 0,
             sent_at: None,
             changed_at: now,
@@ -55,6 +58,7 @@ impl MessageState {
         if upper.locale.is_empty() {
             upper.locale = lower.locale;
             upper.segments = lower.segments;
+            upper.via = lower.via;
         }
         upper.sent_at = match (upper.sent_at, lower.sent_at) {
             (Some(a), Some(b)) => Some(a.min(b)),

@@ -130,7 +130,12 @@ impl Dispatcher {
                 LaneKind::Requests(priority) => {
                     Some(DueLane { lane: Lane { org: work.org, priority }, due_at: work.due_at })
                 }
-                LaneKind::Events | LaneKind::Callbacks | LaneKind::Schedules | LaneKind::Upkeep => None,
+                LaneKind::Events
+                | LaneKind::Callbacks
+                | LaneKind::Schedules
+                | LaneKind::Upkeep
+                | LaneKind::Polls
+                | LaneKind::Deliveries => None,
             })
             .filter(|due| self.only.as_ref().is_none_or(|only| *only == due.lane.org))
             .collect();

@@ -121,6 +121,10 @@ impl Facts<'_> {
             id: message.id,
             to: message.to,
             text: rendered.text,
+            approved: None,
+            media: Vec::new(),
+            purpose: template.source().purpose,
+            first_sent: self.now,
             callback_url: self.callback.as_ref().map(|base| format!("{base}?message={}", message.id)),
             valid_for: self.pinned.valid_for.0.saturating_sub(age),
         };

@@ -116,7 +116,7 @@ fn route(shared: &Shared, book: Arc<Book>, pinned: &Pinned) -> Result<Route, Why
     let account = book.account(&channel.account).map_err(unusable)?.clone();
     let provider = account.provider.clone().map_err(unusable)?;
     let sender = sender_of(&channel);
-    let pace = shared.paces.of(&book.organization.id, &pinned.channel, channel.pace());
+    let pace = shared.paces.of(&book.organization.id, &pinned.channel, channel.pace(account.kind));
     Ok(Route { channel_name: pinned.channel.clone(), channel, account, provider, sender, pace, book })
 }
 
@@ -140,7 +140,10 @@ impl Job<'_> {
         let people: Vec<E164> = messages.iter().map(|message| message.to).collect();
         let channel_type: ChannelType = self.route.channel.channel_type;
         let consents = self.shared.store.consents(&self.request.org, channel_type, &people).await?;
-        let template = self.shared.books.template(&self.route.book, self.pinned.template, self.pinned.version).await?;
+        let template = match self.pinned.template {
+            Some(template) => self.shared.books.template(&self.route.book, template, self.pinned.version).await?,
+            None => Err(crate::book::Unusable("the run has no template".to_owned())),
+        };
         let callback = self.shared.callback_url(&self.route.book, &self.route.account.name);
         let facts = Facts {
             request: self.request,
@@ -168,7 +171,7 @@ impl Job<'_> {
     async fn settle_doubts(&mut self, doubts: Vec<Ready>, mut ready: Vec<Ready>) -> Result<Vec<Ready>, LetGo> {
         let mut taken: Vec<String> = Vec::new();
         for doubtful in doubts {
-            self.shared.metrics.in_doubt(self.route.account.provider_name, Reason::WorkerLost);
+            self.shared.metrics.in_doubt(self.route.account.kind.as_str(), Reason::WorkerLost);
             match self.ask(&doubtful, &taken).await? {
                 Some(Found::Sent { provider_id, status, why }) => {
                     taken.push(provider_id.clone());
@@ -312,7 +315,7 @@ impl Job<'_> {
     async fn give_back(&mut self) -> Result<(), LetGo> {
         let finish = self.verdict.finish();
         self.keep_opt_outs().await?;
-        self.shared.count(&self.verdict, self.route.account.provider_name);
+        self.shared.count(&self.verdict, self.route.account.kind.as_str());
         let word = Word { intent: None, states: self.verdict.take(), finish: Some(finish) };
         self.shared.say(self.request, word).await?;
         Ok(())
@@ -354,6 +357,6 @@ async fn make<'a>(shared: &Shared, route: &Route, lease: &Lease, call: &'a Call,
         );
     }
     let answer = shared.transport.call(&call.request).await;
-    shared.metrics.provider_call(route.account.provider_name, watch.elapsed());
+    shared.metrics.provider_call(route.account.kind.as_str(), watch.elapsed());
     (call, answer)
 }

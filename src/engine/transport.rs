@@ -68,6 +68,7 @@ impl Transport {
         let mut call = match request.method {
             Method::Get => self.client.get(&request.url),
             Method::Post => self.client.post(&request.url).body(request.body.clone()),
+            Method::Options => self.client.request(reqwest::Method::OPTIONS, &request.url),
         };
         for (name, value) in &request.headers {
             call = call.header(*name, value);

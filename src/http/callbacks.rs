@@ -2,17 +2,17 @@
 //! form that the provider demands.
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{OriginalUri, Path, State, rejection::BytesRejection},
-    http::{HeaderMap, Method, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::Response,
 };
 
 use super::{Shared, problem::Problem};
 use crate::{
     definitions::token_org,
     inbound::callbacks::{self, NotRead, keep},
-    provider::{self, Hook},
+    provider::{self, Acknowledgement, Hook},
     store::access::TokenKind,
     telemetry::Received,
 };
@@ -31,6 +31,7 @@ pub(super) async fn receive(
     let method = match method {
         Method::GET => provider::Method::Get,
         Method::POST => provider::Method::Post,
+        Method::OPTIONS => provider::Method::Options,
         _ => return Err(Problem::method_not_allowed()),
     };
     let body = body.map_err(|problem| Problem::new(problem.status(), "body_too_large", problem.body_text()))?;
@@ -52,16 +53,26 @@ pub(super) async fn receive(
             NotRead::NotGenuine(_) => (Received::NotGenuine, StatusCode::FORBIDDEN),
             NotRead::Unreadable(_) => (Received::Unreadable, StatusCode::BAD_REQUEST),
         };
-        api.metrics.callback(ready.provider_name, result);
+        api.metrics.callback(ready.kind.as_str(), result);
         Problem::new(status, problem.code(), problem.to_string())
     })?;
     for inbound in said {
         if let Some(callback) = keep(inbound, &account, now) {
             api.callbacks.say((org.clone(), callback)).await?;
         }
-        api.metrics.callback(ready.provider_name, Received::Recorded);
+        api.metrics.callback(ready.kind.as_str(), Received::Recorded);
     }
-    let answer = provider.acknowledgement();
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    Ok((status, [(header::CONTENT_TYPE, answer.content_type)], answer.body).into_response())
+    Ok(answered(provider.acknowledgement(&hook)))
+}
+
+fn answered(answer: Acknowledgement) -> Response {
+    let mut response = Response::new(Body::from(answer.body.into_owned()));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    // A value that is no header is left out: it can only have come from the caller.
+    let values = answer
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value.as_str()).ok()?)));
+    response.headers_mut().extend(values);
+    response
 }

@@ -10,14 +10,14 @@ use crate::{
     clock::Clock,
     domain::{
         contact::ChannelType,
-        id::{CallbackId, MessageId, OrgId, ReplyId},
+        id::{CallbackId, MessageId, OrgId, ReplyId, RunId},
         message::Status,
         phone::E164,
         reason::{Reason, Why},
         state::MessageState,
         time::Timestamp,
     },
-    provider::{Hook, Inbound, IncomingReply, NotGenuine, Provider, ProviderKeyword, Receipt, Unreadable},
+    provider::{About, Hook, Inbound, IncomingReply, NotGenuine, Provider, ProviderKeyword, Receipt, Unreadable},
     store::{
         Store, StoreError,
         callbacks::{Effects, StoredCallback},
@@ -82,7 +82,11 @@ pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRea
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Kept {
     Receipt {
-        message: Option<String>,
+        #[serde(default)]
+        message: Option<MessageId>,
+        /// One of those that shared a call: run, first, last, recipient.
+        #[serde(default)]
+        among: Option<(RunId, i64, i64, u64)>,
         provider_id: String,
         status: String,
         reason: String,
@@ -104,17 +108,15 @@ enum Kept {
 pub fn keep(inbound: Inbound, account: &str, now: Timestamp) -> Option<StoredCallback> {
     let kept = match inbound {
         Inbound::Ignored => return None,
-        Inbound::Receipt(Receipt { message, provider_id, status, why }) => {
+        Inbound::Receipt(Receipt { about, provider_id, status, why }) => {
             let (reason, code, detail) =
                 why.map_or_else(Default::default, |why| (why.reason.code().to_owned(), why.provider_code, why.detail));
-            Kept::Receipt {
-                message: message.map(|id| id.to_string()),
-                provider_id,
-                status: status.to_string(),
-                reason,
-                code,
-                detail,
-            }
+            let (message, among) = match about {
+                About::Message(id) => (Some(id), None),
+                About::Among { run, first, last, to } => (None, Some((run, first, last, to.digits()))),
+                About::Unknown => (None, None),
+            };
+            Kept::Receipt { message, among, provider_id, status: status.to_string(), reason, code, detail }
         }
         Inbound::Reply(IncomingReply { provider_id, from, to, channel, text, media, keyword }) => {
             let keyword = keyword.map(|keyword| word(keyword.into()).to_owned());
@@ -177,7 +179,7 @@ impl Applier {
         let done = self.store.apply_callbacks(org, &ids, &effects).await?;
         if done.unknown > 0 {
             let account = waiting.first().map_or("", |callback| &callback.account);
-            let provider = book.account(account).map_or("unknown", |account| account.provider_name);
+            let provider = book.account(account).map_or("unknown", |account| account.kind.as_str());
             for _ in 0..done.unknown {
                 self.metrics.callback(provider, Received::UnknownMessage);
             }
@@ -194,9 +196,12 @@ impl Applier {
         effects: &mut Effects,
     ) -> Result<(), StoreError> {
         match kept {
-            Kept::Receipt { message, provider_id, status, reason, code, detail } => {
-                let read = (message.and_then(|id| id.parse::<MessageId>().ok()), status.parse::<Status>().ok());
-                let (Some(message), Some(status)) = read else { return Ok(()) };
+            Kept::Receipt { message, among, provider_id, status, reason, code, detail } => {
+                let message = match among {
+                    Some(place) => self.one_among(&book.organization.id, place, &provider_id).await?,
+                    None => message,
+                };
+                let (Some(message), Some(status)) = (message, status.parse::<Status>().ok()) else { return Ok(()) };
                 let why: Option<Why> = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
                 if let Some(opted_out) = why.as_ref().filter(|why| why.reason == Reason::OptedOut) {
                     effects
@@ -215,6 +220,20 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    /// The message to this number among those that shared a call.
+    async fn one_among(
+        &self,
+        org: &OrgId,
+        (run, first, last, to): (RunId, i64, i64, u64),
+        provider_id: &str,
+    ) -> Result<Option<MessageId>, StoreError> {
+        let found = self.store.messages_among(org, run, (first, last), E164::from_digits(to)).await?;
+        // A number stands once in a call. Between two waves of a request it may stand twice: then the one that bears the id.
+        let known =
+            found.iter().find(|(_, id)| id == provider_id).or_else(|| found.iter().find(|(_, id)| id.is_empty()));
+        Ok(known.map(|(seq, _)| MessageId { run, seq: *seq }))
     }
 
     /// The person to whom a message could not be delivered because they opted out with the provider.

@@ -34,10 +34,11 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
     let template = book.template(&configuration.template)?;
     Ok(Pinned {
         channel: configuration.channel.clone(),
-        template: template.id,
+        template: Some(template.id),
         version: template.version,
         valid_for: configuration.valid_for,
         on_uncertain: configuration.on_uncertain,
+        show_in_timeline: configuration.show_in_timeline,
     })
 }
 

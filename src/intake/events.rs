@@ -107,12 +107,14 @@ impl EventLoop {
         Ok(())
     }
 
-    /// The run of the organization's day, and what is to be added to it. A changed template or channel begins another run.
+    /// The run of the organization's day, and what is to be added to it. A changed template, channel or place on timelines begins another run.
     fn batch(&self, book: &Book, id: ConfigurationId, gathered: Gathered, now: Timestamp) -> Option<Batch> {
         let ready = book.configurations().iter().find(|ready| ready.id == id)?;
         let Gathered { pinned, delay, messages, rejected } = gathered;
         let day = now.to_utc().with_timezone(&book.organization.timezone).date_naive();
-        let firing = format!("{day} {} version {} through {}", pinned.template, pinned.version, pinned.channel);
+        let template = pinned.template.map(|template| template.to_string()).unwrap_or_default();
+        let shown = if pinned.show_in_timeline { " on timelines" } else { "" };
+        let firing = format!("{day} {template} version {} through {}{shown}", pinned.version, pinned.channel);
         let mut run = begin::new_run(&self.clock, ready, pinned, Priority::Automatic, format!("events of {day}"));
         run.firing = Some(firing);
         run.lasting = Lasting::OpenEnded;

@@ -5,12 +5,19 @@
 
 pub mod twilio;
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::domain::{
-    contact::ChannelType, id::MessageId, message::Status, outcome::Outcome, phone::E164, reason::Why, time::Timestamp,
+    contact::ChannelType,
+    id::{MessageId, RunId},
+    message::Status,
+    outcome::Outcome,
+    phone::E164,
+    purpose::Purpose,
+    reason::Why,
+    time::Timestamp,
 };
 
 /// What every adapter can do. One value of it stands for one account, with its credentials inside.
@@ -39,8 +46,24 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// What a genuine callback says.
     fn inbound(&self, hook: &Hook) -> Result<Vec<Inbound>, Unreadable>;
 
-    /// What the provider wants to hear when a callback was recorded.
-    fn acknowledgement(&self) -> Acknowledgement;
+    /// What the provider wants to hear when this callback was recorded.
+    fn acknowledgement(&self, hook: &Hook) -> Acknowledgement;
+
+    /// How long after its first try a message may be handed over again under the same id and [`Outgoing::first_sent`] without being sent
+    /// twice; `None` where the provider has no such thing. A doubt is then settled by sending again.
+    fn repeats_within(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How to ask where a message stands of which no receipt has come; `None` where the provider cannot tell.
+    fn poll(&self, _stamp: Stamp, _provider_id: &str) -> Option<HttpRequest> {
+        None
+    }
+
+    /// What the answer to [`Provider::poll`] says; `None`: nothing new.
+    fn polled(&self, _provider_id: &str, _reply: &HttpReply) -> Option<Receipt> {
+        None
+    }
 }
 
 /// The time and the chance that a signed request needs; given by the caller, so that adapters stay pure.
@@ -72,6 +95,8 @@ pub enum SenderKind {
     TollFree,
     /// A name instead of a number; nobody can reply to it.
     Alphanumeric,
+    /// A WhatsApp number, whatever it is as a number.
+    WhatsApp,
 }
 
 /// One rendered message, ready to be handed over.
@@ -81,12 +106,30 @@ pub struct Outgoing {
     pub id: MessageId,
     /// The recipient.
     pub to: E164,
-    /// The text, at most 1,600 characters.
+    /// The text, at most 1,600 characters. Of an approved template: what the recipient will read, for people to look at.
     pub text: String,
+    /// The provider's approved template to send instead of the text (WhatsApp).
+    pub approved: Option<Approved>,
+    /// Links to what is sent along.
+    pub media: Vec<String>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When it was first tried: durable before that try, and the same in every later one. A message that is sent anew after
+    /// its end has another.
+    pub first_sent: Timestamp,
     /// Where receipts go; carries the message's id, so that a receipt finds its message without an index.
     pub callback_url: Option<String>,
     /// How much longer the message is worth delivering.
     pub valid_for: Duration,
+}
+
+/// Content that the provider has approved, and the values of its variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// The provider's id of it (`HX…` at Twilio).
+    pub content_id: String,
+    /// The variables' values, by name; most often `1`, `2`, ….
+    pub variables: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Outgoing {
@@ -111,12 +154,14 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// OPTIONS: how some providers ask whether callbacks are welcome.
+    Options,
 }
 
 /// An HTTP request as data. Its `Debug` shows neither headers (credentials) nor body (texts and numbers).
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// GET or POST.
+    /// Which.
     pub method: Method,
     /// The whole URL.
     pub url: String,
@@ -255,14 +300,34 @@ pub enum Inbound {
 /// A delivery report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// herald's id, where the callback carries it.
-    pub message: Option<MessageId>,
+    /// The message.
+    pub about: About,
     /// The provider's id.
     pub provider_id: String,
     /// Where the message stands.
     pub status: Status,
     /// Why, if it failed.
     pub why: Option<Why>,
+}
+
+/// Which message a report is about, by what herald had the provider carry along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// This one.
+    Message(MessageId),
+    /// The one to this number among these of a run, the first and the last included: they shared a call.
+    Among {
+        /// The run.
+        run: RunId,
+        /// The place of the call's first message in the run.
+        first: i64,
+        /// The place of its last.
+        last: i64,
+        /// The recipient.
+        to: E164,
+    },
+    /// It does not say.
+    Unknown,
 }
 
 /// A message from a person, as the provider passed it on.
@@ -310,12 +375,19 @@ pub enum ProviderKeyword {
 }
 
 /// How a callback is answered once it is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// The status code that the provider takes for success.
     pub status: u16,
-    /// The body's type.
-    pub content_type: &'static str,
+    /// Names in lower case; the body's type among them.
+    pub headers: Vec<(&'static str, String)>,
     /// The body.
-    pub body: &'static str,
+    pub body: Cow<'static, str>,
+}
+
+impl Acknowledgement {
+    /// With a body of this type.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+    }
 }

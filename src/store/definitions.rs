@@ -24,12 +24,15 @@ pub enum Kind {
     Configuration,
     /// A place that events are posted to.
     Hook,
+    /// A place that wants to hear of what happens.
+    Endpoint,
     /// A stored audience.
     List,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Account, Self::Channel, Self::Template, Self::Configuration, Self::Hook, Self::List];
+    const ALL: [Self; 7] =
+        [Self::Account, Self::Channel, Self::Template, Self::Configuration, Self::Hook, Self::Endpoint, Self::List];
 
     /// The name in the store, and for people.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Kind {
             Self::Template => "template",
             Self::Configuration => "configuration",
             Self::Hook => "hook",
+            Self::Endpoint => "endpoint",
             Self::List => "list",
         }
     }

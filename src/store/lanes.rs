@@ -20,6 +20,10 @@ pub enum LaneKind {
     Schedules,
     /// Uploads that may have been left, days that may be over.
     Upkeep,
+    /// Messages of which no receipt has come.
+    Polls,
+    /// Webhooks to be posted.
+    Deliveries,
 }
 
 impl LaneKind {
@@ -31,6 +35,8 @@ impl LaneKind {
             Self::Callbacks => "callbacks",
             Self::Schedules => "schedules",
             Self::Upkeep => "upkeep",
+            Self::Polls => "polls",
+            Self::Deliveries => "deliveries",
         }
     }
 
@@ -40,6 +46,8 @@ impl LaneKind {
             "callbacks" => Some(Self::Callbacks),
             "schedules" => Some(Self::Schedules),
             "upkeep" => Some(Self::Upkeep),
+            "polls" => Some(Self::Polls),
+            "deliveries" => Some(Self::Deliveries),
             priority => priority.parse().ok().map(Self::Requests),
         }
     }

@@ -53,7 +53,7 @@ impl StoredMessage {
 }
 
 const MESSAGE: &str = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opted_in, m.repeat, m.locale, m.slugs,
-    s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at
+    s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
   FROM messages m LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq";
 
 fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
@@ -106,7 +106,7 @@ impl Store {
         let sql = "SELECT seq, row_number, recipient, opted_in, repeat, locale, slugs FROM messages
                    WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 ORDER BY seq";
         let messages = self.rows(sql, bounds()).await?;
-        let sql = "SELECT seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at FROM message_states
+        let sql = "SELECT seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via FROM message_states
                    WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4";
         let states = self.rows(sql, bounds()).await?;
         let mut states: BTreeMap<i64, MessageState> =
@@ -174,6 +174,22 @@ impl Store {
                    WHERE m.org_id = $1 AND m.recipient = $2 AND s.sent_at IS NOT NULL AND s.sent_at <= $3 ORDER BY s.sent_at DESC LIMIT 1";
         let row = self.row(sql, args![org.as_str(), i64::try_from(to.digits()).unwrap_or(0), before.millis()]).await?;
         row.map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).transpose()
+    }
+
+    /// The messages of a run between two places, both included, to one number: place, and the provider's id as far as known.
+    pub async fn messages_among(
+        &self,
+        org: &OrgId,
+        run: RunId,
+        (first, last): (i64, i64),
+        to: E164,
+    ) -> Result<Vec<(i64, String)>, StoreError> {
+        let sql = "SELECT m.seq, COALESCE(s.provider_id, '') FROM messages m
+                   LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
+                   WHERE m.org_id = $1 AND m.run_id = $2 AND m.seq >= $3 AND m.seq <= $4 AND m.recipient = $5 ORDER BY m.seq";
+        let to = i64::try_from(to.digits()).unwrap_or(0);
+        let rows = self.rows(sql, args![org.as_str(), run.to_string(), first, last, to]).await?;
+        rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?.to_owned()))).collect()
     }
 
     /// Whether another message to the same number already bears this id of the provider's.

@@ -10,7 +10,10 @@ use super::{
 };
 
 /// Every migration, oldest first.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_initial.sql")),
+    (2, include_str!("../../migrations/0002_every_provider.sql")),
+];
 
 /// The version that this herald brings a database to.
 pub(super) fn latest() -> i64 {

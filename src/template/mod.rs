@@ -18,5 +18,5 @@ mod starter;
 pub use compiled::{MAX_CHARACTERS, Rendered, Template};
 pub use problem::{CompileFault, CompileProblem, RenderProblem};
 pub use segments::{Encoding, Segments, segments};
-pub use source::{MANIFEST, NotAPurpose, Purpose, SourceFault, SourceProblem, TemplateSource};
+pub use source::{MANIFEST, SourceFault, SourceProblem, TemplateSource};
 pub use starter::starter;

@@ -13,7 +13,6 @@ use crate::{
     definitions::{self, DefinitionSet},
     domain::{
         contact::{Contact, OptIn, Slugs},
-        definition::Account,
         fairness::Priority,
         id::{OrgId, RunId},
         message::Status,
@@ -56,8 +55,7 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(listener, Settings::default()).await.unwrap();
         let mut set = DefinitionSet::from_source(&definitions::acme()).unwrap();
-        let Some(Account::Twilio(account)) = set.accounts.values_mut().next() else { unreachable!() };
-        account.base_url = Some(sandbox.base_url());
+        set.accounts.values_mut().for_each(|account| account.redirect(sandbox.base_url()));
         for channel in set.channels.values_mut() {
             channel.pace = Some(PACE);
         }

@@ -237,10 +237,11 @@ pub fn new_run(priority: Priority) -> NewRun {
         firing: None,
         pinned: Pinned {
             channel: "main".to_owned(),
-            template: TemplateId::new(at(0), 1 << 64),
+            template: Some(TemplateId::new(at(0), 1 << 64)),
             version: 1,
             valid_for: Span(Duration::from_secs(86_400)),
             on_uncertain: OnUncertain::Keep,
+            show_in_timeline: false,
         },
         source: "customers.csv".to_owned(),
         digest: String::new(),

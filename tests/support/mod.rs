@@ -14,7 +14,6 @@ use herald::{
     config::{Config, DatabaseUrl},
     definitions::{self, Applied, DefinitionSet},
     domain::{
-        definition::Account,
         id::{OrgId, RunId},
         message::Status,
         run::{Run, Sums},
@@ -236,8 +235,7 @@ pub fn secrets(token: &str) -> Secrets {
 /// Lets every account of a set be one of the sandbox's.
 pub fn point_at(set: &mut DefinitionSet, sandbox: &Sandbox) {
     for account in set.accounts.values_mut() {
-        let Account::Twilio(settings) = account;
-        settings.base_url = Some(sandbox.base_url());
+        account.redirect(sandbox.base_url());
     }
 }
 

@@ -13,11 +13,7 @@ use crate::{
     clock::Clock,
     config::DatabaseUrl,
     definitions::{self, Applied, DefinitionSet},
-    domain::{
-        definition::{Account, Trigger},
-        id::OrgId,
-        time::Timestamp,
-    },
+    domain::{definition::Trigger, id::OrgId, time::Timestamp},
     sandbox::{Sandbox, Settings, TwilioAccount},
     secret::Secrets,
 };
@@ -62,8 +58,7 @@ impl Stage {
         let running = Running::start(&app, &roles, Some(listener))?;
         let mut set = DefinitionSet::from_source(&definitions::acme())?;
         for account in set.accounts.values_mut() {
-            let Account::Twilio(settings) = account;
-            settings.base_url = Some(sandbox.base_url());
+            account.redirect(sandbox.base_url());
         }
         Ok(Self { org: set.organization.id.clone(), app, running, sandbox, base_url, folder, set, applied: None })
     }

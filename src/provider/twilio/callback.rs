@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use super::wire;
 use crate::{
     domain::{contact::ChannelType, message::Status, phone::E164},
-    provider::{Hook, Inbound, IncomingReply, Method, ProviderKeyword, Receipt, Unreadable},
+    provider::{About, Hook, Inbound, IncomingReply, Method, ProviderKeyword, Receipt, Unreadable},
 };
 
 /// The query parameter of our own callback URL that carries herald's id of the message.
@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
         let form = match hook.method {
             Method::Get => query(&hook.url).as_bytes(),
             Method::Post if is_form(hook) => &hook.body,
-            Method::Post => return Err(Unreadable("its body is not a form".to_owned())),
+            Method::Post | Method::Options => return Err(Unreadable("its body is not a form".to_owned())),
         };
         Ok(Self(form_urlencoded::parse(form).collect()))
     }
@@ -79,7 +79,7 @@ fn receipt(hook: &Hook, fields: &Fields<'_>, id: &str, word: &str) -> Inbound {
     let message = form_urlencoded::parse(query(&hook.url).as_bytes()).find(|(name, _)| name == MESSAGE);
     let text = fields.first(&["ErrorMessage", "ChannelStatusMessage"]).unwrap_or_default();
     Inbound::Receipt(Receipt {
-        message: message.and_then(|(_, id)| id.parse().ok()),
+        about: message.and_then(|(_, id)| id.parse().ok()).map_or(About::Unknown, About::Message),
         provider_id: id.to_owned(),
         status,
         why: wire::why(status, word, fields.get("ErrorCode").and_then(wire::code), text),
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::reason::{Reason, Why},
-        provider::{Provider as _, twilio::testing},
+        provider::{Acknowledgement, Provider as _, twilio::testing},
     };
 
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -192,7 +192,7 @@ mod tests {
         let id = testing::message_id();
         for (fields, status, why) in table {
             let body = format!("{fields}&SmsSid=SM1&MessageSid=SM1&From=%2B15005550006&To=%2B4915112345678");
-            let expected = Receipt { message: Some(id), provider_id: "SM1".into(), status, why };
+            let expected = Receipt { about: About::Message(id), provider_id: "SM1".into(), status, why };
             assert_eq!(only(&post(&format!("?a=1&message={id}"), &body)), Inbound::Receipt(expected), "{fields}");
         }
         assert_eq!(only(&post("", "MessageSid=SM1&MessageStatus=teleported")), Inbound::Ignored);
@@ -211,7 +211,7 @@ mod tests {
     fn a_receipt_without_our_id_is_one_all_the_same() {
         for query in ["", "?message=", "?message=msg_1", "?message[]=1", "#message"] {
             let Inbound::Receipt(receipt) = only(&post(query, "MessageSid=SM1&MessageStatus=sent")) else { panic!() };
-            assert_eq!((receipt.message, receipt.provider_id.as_str()), (None, "SM1"), "{query}");
+            assert_eq!((receipt.about, receipt.provider_id.as_str()), (About::Unknown, "SM1"), "{query}");
         }
     }
 
@@ -281,9 +281,8 @@ mod tests {
 
     #[test]
     fn twilio_hears_that_there_is_nothing_to_answer() {
-        let acknowledgement = testing::twilio().acknowledgement();
-        assert_eq!((acknowledgement.status, acknowledgement.body), (200, "<Response/>"));
-        assert_eq!(acknowledgement.content_type, "text/xml");
+        let acknowledgement = testing::twilio().acknowledgement(&post("", ""));
+        assert_eq!(acknowledgement, Acknowledgement::new(200, "text/xml", "<Response/>"));
     }
 
     proptest! {

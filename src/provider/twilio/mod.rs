@@ -110,8 +110,8 @@ impl Provider for Twilio {
     }
 
     /// Empty TwiML: recorded, and nothing to answer.
-    fn acknowledgement(&self) -> Acknowledgement {
-        Acknowledgement { status: 200, content_type: "text/xml", body: "<Response/>" }
+    fn acknowledgement(&self, _hook: &Hook) -> Acknowledgement {
+        Acknowledgement::new(200, "text/xml", "<Response/>")
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) fn address(sender: &Sender) -> Cow<'_, str> {
         SenderKind::Geographic | SenderKind::TollFree if !sender.address.starts_with('+') => {
             Cow::Owned(format!("+{}", sender.address))
         }
+        SenderKind::WhatsApp => Cow::Owned(format!("whatsapp:{}", sender.address)),
         SenderKind::Geographic | SenderKind::TollFree | SenderKind::ShortCode | SenderKind::Alphanumeric => {
             Cow::Borrowed(&sender.address)
         }

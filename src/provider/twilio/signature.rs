@@ -87,7 +87,7 @@ impl Key<'_> {
 /// What is signed after the URL, and whether that (or a hash in the URL) covers the body.
 fn signed_body(hook: &Hook) -> (String, Choice) {
     match hook.method {
-        Method::Get => (String::new(), Choice::from(1)),
+        Method::Get | Method::Options => (String::new(), Choice::from(1)),
         Method::Post if callback::is_form(hook) => (sorted(&hook.body), Choice::from(1)),
         Method::Post => (String::new(), hash_matches(hook)),
     }

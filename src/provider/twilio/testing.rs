@@ -9,6 +9,7 @@ use crate::{
     domain::{
         id::{MessageId, RunId},
         phone::E164,
+        purpose::Purpose,
         time::Timestamp,
     },
     provider::{HttpReply, InDoubt, Outgoing, Sender, SenderKind, Stamp},
@@ -48,6 +49,10 @@ pub(super) fn outgoing(text: &str) -> Outgoing {
         id: message_id(),
         to: E164::from_digits(4_915_112_345_678),
         text: text.into(),
+        approved: None,
+        media: Vec::new(),
+        purpose: Purpose::Transactional,
+        first_sent: NOW,
         callback_url: None,
         valid_for: Duration::from_secs(86_400),
     }

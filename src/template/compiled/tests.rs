@@ -2,12 +2,10 @@
 
 mod properties;
 
-use super::{
-    super::{Purpose, problem::ALLOWED},
-    *,
-};
+use super::{super::problem::ALLOWED, *};
 use crate::domain::{
     contact::ChannelType,
+    purpose::Purpose,
     reason::{Reason, Why},
 };
 
