@@ -11,6 +11,7 @@ mod ops;
 pub mod problem;
 mod quota;
 mod runs;
+pub mod timeline;
 pub mod views;
 
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
+        .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
+        .route("/v1/timeline", get(timeline::regarding))
         .route("/v1/quota", get(quota::show))
         .route("/hooks/{token}", post(hooks::receive))
         .route("/callbacks/{token}", any(callbacks::receive))

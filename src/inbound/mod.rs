@@ -1,5 +1,6 @@
-//! What comes back: receipts, replies, consent keywords, signed webhooks.
+//! What comes back: receipts, replies, consent keywords, signed webhooks; and the timelines that it makes.
 
 pub mod callbacks;
 pub mod keywords;
+pub mod timeline;
 pub mod webhook;

@@ -56,7 +56,8 @@ const MESSAGE: &str = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opte
     s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
   FROM messages m LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq";
 
-fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
+/// Reads a message from the columns of [`MESSAGE`].
+pub(super) fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
     let state = |_| row.maybe_text(8)?.map(|_| read_state(row, 8)).transpose();
     read_incoming(row, 1, row.parsed(0)?, state)
 }
