@@ -28,6 +28,8 @@ mod settling;
 mod source;
 #[path = "store_suite/stress.rs"]
 mod stress;
+#[path = "store_suite/timeline.rs"]
+mod timeline;
 
 /// Makes of each body a test on either engine.
 macro_rules! suite {
@@ -100,6 +102,11 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    timeline::messages_of_runs_that_say_so_leave_activities,
+    timeline::an_upload_that_failed_leaves_no_activities,
+    timeline::pages_of_activities_follow_one_another,
+    timeline::pages_of_replies_follow_one_another,
+    timeline::what_activities_show_is_found_by_ids,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

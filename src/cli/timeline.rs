@@ -60,6 +60,8 @@ fn line(item: &Value) -> String {
         (Some(state), None) => format!("  {state} ({})", text("status")),
         (None, _) => String::new(),
     };
-    let said = item["text"].as_str().map(|text| format!("\n    {}", text.replace('\n', "\n    "))).unwrap_or_default();
-    format!("{}  {}{stands}{said}", text("created_at"), text("subject"))
+    // What people wrote moves no cursor and changes no colour.
+    let plain = |text: &str| text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+    let said = item["text"].as_str().map(|text| format!("\n    {}", plain(text).replace('\n', "\n    ")));
+    format!("{}  {}{stands}{}", text("created_at"), text("subject"), said.unwrap_or_default())
 }
