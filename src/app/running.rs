@@ -13,11 +13,12 @@ use super::App;
 use crate::{
     clock::Clock,
     domain::{id::OrgId, time::Timestamp},
-    engine::{Committer, Ended, Engine, NoClient, Parts, Patience},
+    engine::{Answer, Committer, Ended, Engine, NoClient, Parts, Patience, Transport},
     http::{self, Api},
     inbound::{
         callbacks::{Applier, Reader},
         keywords::Keywords,
+        poller::{Ask, Poller},
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
     store::StoreError,
@@ -79,6 +80,7 @@ impl Running {
         }
         if roles.scheduler {
             running.schedule(app, &stopped);
+            running.poll(app, &stopped)?;
         }
         if roles.worker {
             let parts = Parts {
@@ -171,6 +173,26 @@ impl Running {
             let applier = applier.clone();
             async move { applier.tick(now).await }
         }));
+    }
+
+    fn poll(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), NoClient> {
+        let transport = Transport::new(&app.config.worker)?;
+        let ask: Ask = Arc::new(move |request| {
+            let transport = transport.clone();
+            Box::pin(async move {
+                match transport.call(&request).await {
+                    Answer::Reply(reply) => Some(reply),
+                    Answer::NotSent(_) | Answer::PerhapsSent(_) => None,
+                }
+            })
+        });
+        let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
+        let poller = Poller { store, books, clock: clock.clone(), ask };
+        self.tasks.spawn(every("polls", clock, stopped.clone(), move |now| {
+            let poller = poller.clone();
+            async move { poller.tick(now).await }
+        }));
+        Ok(())
     }
 
     /// Waits until something ends by itself, which it does only when it has broken.

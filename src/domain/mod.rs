@@ -12,12 +12,14 @@ pub mod phone;
 pub mod secret_ref;
 
 pub mod account;
+pub mod circuit;
 pub mod contact;
 pub mod definition;
 pub mod fairness;
 pub mod message;
 pub mod outcome;
 pub mod pace;
+pub mod polling;
 pub mod purpose;
 pub mod quota;
 pub mod rate;

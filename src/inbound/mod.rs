@@ -2,4 +2,5 @@
 
 pub mod callbacks;
 pub mod keywords;
+pub mod poller;
 pub mod webhook;
