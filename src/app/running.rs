@@ -76,7 +76,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let mut running = Self { engine: None, tasks: JoinSet::new(), committers: Vec::new(), stop };
         if let (true, Some(listener)) = (roles.api, listener) {
-            running.serve(app, listener, stopped.clone());
+            running.serve(app, listener, stopped.clone())?;
         }
         if roles.scheduler {
             running.schedule(app, &stopped);
@@ -97,7 +97,8 @@ impl Running {
         Ok(running)
     }
 
-    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<(), NoClient> {
+        let transport = Transport::new(&app.config.worker)?;
         let store = app.store.clone();
         let (events, recording) = Committer::start(
             app.clock.clone(),
@@ -135,12 +136,14 @@ impl Running {
             events,
             callbacks,
             reader: Reader { public_url: app.config.public_url.clone() },
+            transport,
             max_body_bytes: app.config.api.max_body_bytes,
         });
         self.tasks.spawn(async move {
             let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
             Ok(axum::serve(listener, http::router(api)).with_graceful_shutdown(stop).await?)
         });
+        Ok(())
     }
 
     fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) {

@@ -13,6 +13,7 @@ mod pace;
 mod route;
 mod sender;
 mod transport;
+mod validate;
 mod verdict;
 
 // It needs the engine's inside, and everything around it as well (definitions, intake, the sandbox), which no file here may
@@ -28,6 +29,7 @@ use tokio::{sync::watch, task::JoinHandle};
 pub use committer::{Committer, NotWritten, Patience};
 pub use dispatcher::Ended;
 pub use transport::{Answer, NoClient, Transport};
+pub use validate::{Validated, validate};
 
 use crate::{
     book::{Book, Books},
