@@ -28,3 +28,4 @@ pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod state;
+pub mod wishes;
