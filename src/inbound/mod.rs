@@ -2,5 +2,6 @@
 
 pub mod callbacks;
 pub mod keywords;
+pub mod poller;
 pub mod timeline;
 pub mod webhook;

@@ -16,6 +16,7 @@ pub mod lanes;
 pub mod lists;
 pub mod messages;
 pub mod migrate;
+pub mod polls;
 pub mod replies;
 pub mod requests;
 pub mod runs;
