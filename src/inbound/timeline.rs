@@ -287,7 +287,7 @@ impl Timelines {
         };
         let template = self.books.template(book, template, run.pinned.version).await?;
         Ok(template.map_err(|problem| problem.to_string()).and_then(|template| {
-            let rendered = template.render(wanted.as_ref(), &slugs).map_err(|problem| problem.to_string())?;
+            let rendered = template.text_for(wanted.as_ref(), &slugs).map_err(|problem| problem.to_string())?;
             Ok((rendered.text, Some(rendered.locale)))
         }))
     }
