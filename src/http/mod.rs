@@ -5,6 +5,7 @@
 mod accounts;
 mod auth;
 mod callbacks;
+mod doors;
 mod hooks;
 pub mod keys;
 mod messages;
@@ -79,7 +80,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{name}", get(accounts::show))
         .route("/v1/accounts/{name}/validate", post(accounts::validate))
-        .route("/hooks/{token}", post(hooks::receive))
+        .route("/hooks/{token}", post(hooks::receive).fallback(hooks::wrong_method))
         .route("/callbacks/{token}", any(callbacks::receive))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

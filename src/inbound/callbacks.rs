@@ -33,6 +33,10 @@ const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
 
+/// The longest id of a provider's that is taken: it becomes part of a key, and one that does not fit into an index would be in
+/// the way of everything that is applied with it.
+const LONGEST_ID: usize = 256;
+
 /// Where herald is reached from outside: what signatures are checked against.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -74,7 +78,19 @@ impl NotRead {
 /// What a callback says, if it is genuine.
 pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRead> {
     provider.verify(hook)?;
-    Ok(provider.inbound(hook)?)
+    let said = provider.inbound(hook)?;
+    if said.iter().any(|one| provider_id(one).len() > LONGEST_ID) {
+        return Err(Unreadable(format!("an id in it is longer than {LONGEST_ID} bytes")).into());
+    }
+    Ok(said)
+}
+
+fn provider_id(said: &Inbound) -> &str {
+    match said {
+        Inbound::Receipt(receipt) => &receipt.provider_id,
+        Inbound::Reply(reply) => &reply.provider_id,
+        Inbound::Ignored => "",
+    }
 }
 
 /// What a callback says, as it is kept until it is applied.
@@ -166,10 +182,10 @@ impl Applier {
     /// Applies callbacks of one account.
     async fn apply(&self, book: &Book, waiting: &[StoredCallback]) -> Result<(), StoreError> {
         let org = &book.organization.id;
-        let mut effects = Effects::default();
+        let (mut effects, mut dropped) = (Effects::default(), Vec::new());
         for callback in waiting {
             match serde_json::from_str(&callback.body) {
-                Ok(kept) => self.effect(book, callback, kept, &mut effects).await?,
+                Ok(kept) => dropped.extend(self.effect(book, callback, kept, &mut effects).await?),
                 Err(problem) => {
                     tracing::error!(%org, callback = %callback.id, %problem, "a recorded callback cannot be read; it is dropped")
                 }
@@ -177,31 +193,33 @@ impl Applier {
         }
         let ids: Vec<CallbackId> = waiting.iter().map(|callback| callback.id).collect();
         let done = self.store.apply_callbacks(org, &ids, &effects).await?;
-        if done.unknown > 0 {
+        dropped.extend(std::iter::repeat_n(Received::UnknownMessage, done.unknown));
+        if !dropped.is_empty() {
             let account = waiting.first().map_or("", |callback| &callback.account);
             let provider = book.account(account).map_or("unknown", |account| account.kind.as_str());
-            for _ in 0..done.unknown {
-                self.metrics.callback(provider, Received::UnknownMessage);
-            }
-            tracing::warn!(%org, account, receipts = done.unknown, "receipts for messages that the organization does not have");
+            dropped.iter().for_each(|result| self.metrics.callback(provider, *result));
+            tracing::warn!(%org, account, callbacks = dropped.len(), "callbacks about messages or numbers that the organization does not have");
         }
         Ok(())
     }
 
+    /// Adds what a callback amounts to; if it is about nothing that is there, what it is counted as.
     async fn effect(
         &self,
         book: &Book,
         callback: &StoredCallback,
         kept: Kept,
         effects: &mut Effects,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Received>, StoreError> {
         match kept {
             Kept::Receipt { message, among, provider_id, status, reason, code, detail } => {
                 let message = match among {
                     Some(place) => self.one_among(&book.organization.id, place, &provider_id).await?,
                     None => message,
                 };
-                let (Some(message), Some(status)) = (message, status.parse::<Status>().ok()) else { return Ok(()) };
+                let (Some(message), Some(status)) = (message, status.parse::<Status>().ok()) else {
+                    return Ok(Some(Received::UnknownMessage));
+                };
                 let why: Option<Why> = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
                 if let Some(opted_out) = why.as_ref().filter(|why| why.reason == Reason::OptedOut) {
                     effects
@@ -212,14 +230,14 @@ impl Applier {
                     message,
                     MessageState { provider_id, ..MessageState::new(status, why, callback.received_at) },
                 ));
+                Ok(None)
             }
             Kept::Reply { provider_id, from, to, channel_type, text, media, keyword } => {
                 let incoming =
                     Incoming { provider_id, from: E164::from_digits(from), to, channel_type, text, media, keyword };
-                self.reply(book, callback, incoming, effects).await?;
+                self.reply(book, callback, incoming, effects).await
             }
         }
-        Ok(())
     }
 
     /// The message to this number among those that shared a call.
@@ -267,12 +285,12 @@ impl Applier {
         callback: &StoredCallback,
         incoming: Incoming,
         effects: &mut Effects,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Received>, StoreError> {
         let org = &book.organization.id;
         let Incoming { provider_id, from, to, channel_type, text, media, keyword } = incoming;
         let Some((channel, _)) = book.channel_of_number(&callback.account, &to) else {
             tracing::warn!(%org, account = callback.account, "a reply to a number that is no channel of the account; it is dropped");
-            return Ok(());
+            return Ok(Some(Received::UnknownChannel));
         };
         let keyword = match keyword.as_deref().and_then(read_word) {
             Some(said) => Some(said),
@@ -306,7 +324,7 @@ impl Applier {
             answers,
             received_at: at,
         });
-        Ok(())
+        Ok(None)
     }
 
     async fn known_consent(
