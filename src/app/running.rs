@@ -17,7 +17,7 @@ use crate::{
     http::{self, Api},
     inbound::{
         callbacks::{Applier, Reader},
-        keywords::Keywords,
+        keywords::{BadKeywords, Keywords},
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
     store::StoreError,
@@ -58,6 +58,9 @@ pub enum Broken {
     /// A task panicked.
     #[error("a task has broken")]
     Task(#[from] JoinError),
+    /// The settings name a word that cannot be a keyword.
+    #[error(transparent)]
+    Keywords(#[from] BadKeywords),
 }
 
 /// A running herald.
@@ -78,7 +81,7 @@ impl Running {
             running.serve(app, listener, stopped.clone());
         }
         if roles.scheduler {
-            running.schedule(app, &stopped);
+            running.schedule(app, &stopped)?;
         }
         if roles.worker {
             let parts = Parts {
@@ -141,7 +144,7 @@ impl Running {
         });
     }
 
-    fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) {
+    fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), Broken> {
         let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
         let scheduler = Scheduler { store: store.clone(), books: books.clone(), clock: clock.clone() };
         let upkeep = Upkeep { store: store.clone(), books: books.clone() };
@@ -153,7 +156,7 @@ impl Running {
             books,
             clock: clock.clone(),
             metrics: app.metrics.clone(),
-            keywords: Arc::new(Keywords::default()),
+            keywords: Arc::new(Keywords::configured(&app.config.keywords)?),
         };
         self.tasks.spawn(every("schedules", clock.clone(), stopped.clone(), move |now| {
             let scheduler = scheduler.clone();
@@ -171,6 +174,7 @@ impl Running {
             let applier = applier.clone();
             async move { applier.tick(now).await }
         }));
+        Ok(())
     }
 
     /// Waits until something ends by itself, which it does only when it has broken.

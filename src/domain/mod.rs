@@ -25,4 +25,5 @@ pub mod reason;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod session;
 pub mod state;

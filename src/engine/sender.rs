@@ -21,6 +21,7 @@ use crate::{
     domain::{
         contact::ChannelType,
         definition::{Channel, OnUncertain},
+        id::ConsentChangeId,
         message::Status,
         phone::E164,
         quota,
@@ -327,18 +328,19 @@ impl Job<'_> {
     async fn keep_opt_outs(&self) -> Result<(), LetGo> {
         let (channel_type, at) = (self.route.channel.channel_type, self.shared.clock.now());
         let change = |(of, source): &(E164, String)| ConsentChange {
+            id: ConsentChangeId::new(at, rand::random()),
             channel_type,
             of: *of,
             consent: Consent::Out,
             source: source.clone(),
+            actor: "provider".to_owned(),
             at,
         };
         let changes: Vec<ConsentChange> = self.verdict.opted_out().iter().map(change).collect();
-        if changes.is_empty() {
-            Ok(())
-        } else {
-            Ok(self.shared.store.set_consents(&self.request.org, &changes).await?)
+        if !changes.is_empty() {
+            self.shared.store.set_consents(&self.request.org, &changes).await?;
         }
+        Ok(())
     }
 }
 

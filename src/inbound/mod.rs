@@ -2,4 +2,5 @@
 
 pub mod callbacks;
 pub mod keywords;
+mod replies;
 pub mod webhook;
