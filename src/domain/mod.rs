@@ -27,5 +27,6 @@ pub mod reason;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod session;
 pub mod state;
 pub mod wishes;

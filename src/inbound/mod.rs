@@ -3,4 +3,5 @@
 pub mod callbacks;
 pub mod keywords;
 pub mod poller;
+mod replies;
 pub mod webhook;
