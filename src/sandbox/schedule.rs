@@ -14,6 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{callbacks::Callback, time, twilio};
 
 /// Something that is to happen later.
+#[derive(Clone)]
 pub(super) enum Event {
     /// A step of a Twilio message.
     Twilio(twilio::Event),

@@ -9,6 +9,7 @@ mod rules;
 mod accounts;
 mod errors;
 mod form;
+mod magic;
 mod messages;
 mod plan;
 mod read;
@@ -24,6 +25,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub use magic::MAGIC;
 pub(super) use plan::Event;
 pub use signature::sign;
 
