@@ -11,6 +11,7 @@
 mod server;
 
 mod control;
+pub mod acs;
 pub mod faults;
 pub mod log;
 pub mod magic;
@@ -31,4 +32,4 @@ pub use faults::{Faults, Slow, Throttle};
 pub use log::{Call, CallPage, Extras, Provider, ProviderSummary, Repeated, Summary};
 pub use magic::{Behaviour, Magic, Table};
 pub use server::{Sandbox, SandboxError};
-pub use settings::{AccountStatus, ApiKey, Callbacks, Receipts, Replies, Settings, SettingsError, TwilioAccount};
+pub use settings::{AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Receipts, Replies, Settings, SettingsError, TwilioAccount};

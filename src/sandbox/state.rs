@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    acs::Acs,
     callbacks::{self, CallbackCounts, Counters, Kind},
     faults::Dice,
     log::{CallLog, Provider, Summary},
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub schedule: Schedule,
     pub client: reqwest::Client,
     pub twilio: Twilio,
+    pub acs: Acs,
     pub stopping: watch::Receiver<bool>,
     receipts: [Counters; Provider::ALL.len()],
     replies: [Counters; Provider::ALL.len()],
@@ -49,6 +51,7 @@ impl State {
             schedule: Schedule::new(settings.callbacks.queue_limit),
             client: callbacks::client(&settings.callbacks)?,
             twilio: Twilio::new(&settings),
+            acs: Acs::new(&settings),
             stopping,
             receipts: Default::default(),
             replies: Default::default(),
@@ -79,7 +82,8 @@ impl State {
     pub(super) fn provider_of(&self, number: &str) -> Provider {
         let lists = |provider: &Provider| match provider {
             Provider::Twilio => self.twilio.lists(number),
-            Provider::TeleSign | Provider::Acs => false,
+            Provider::Acs => self.acs.lists(number),
+            Provider::TeleSign => false,
         };
         Provider::ALL.into_iter().find(lists).unwrap_or(Provider::Twilio)
     }
@@ -115,6 +119,7 @@ impl State {
         Summary {
             calls: counts.calls,
             accepted: counts.accepted,
+            repeats: counts.repeats,
             unique_recipients: counts.unique,
             recipients_more_than_once: counts.repeated,
             more_than_once: counts.first_repeated,
@@ -126,6 +131,7 @@ impl State {
             overflowed,
             log_kept: counts.kept,
             log_dropped: counts.dropped,
+            failed_handshakes: self.acs.failed_handshakes(),
             providers: counts.providers,
         }
     }
@@ -140,6 +146,7 @@ impl State {
     pub(super) fn reset(&self) {
         self.schedule.clear();
         self.twilio.clear();
+        self.acs.clear();
         self.tries().clear();
         self.clear_log();
     }

@@ -63,6 +63,11 @@ impl Body {
         self.value.get(name).and_then(Value::as_str).unwrap_or_default().into()
     }
 
+    /// How many fields there are at the top.
+    pub(super) fn len(&self) -> u32 {
+        self.value.as_object().map_or(0, |fields| fields.len() as u32)
+    }
+
     /// Those whom the call names; a nobody if it names nobody, as the call itself is to be logged.
     pub(super) fn recipients(&self) -> Vec<Given> {
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(Arc::from);

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     messages::{Inbound, Message, Outcome},
-    settings::{Casing, EventSchema},
     subscription::Subscription,
 };
+use crate::sandbox::settings::{Casing, EventSchema};
 
 pub(super) const OPTED_OUT: u32 = 4007;
 pub(super) const SENDER_BLOCKED: &str = "Sender blocked for given recipient.";

@@ -1,13 +1,16 @@
 //! Magic recipients of this service: its items that refuse, and its codes of failure.
 
-use super::{events::SENDER_BLOCKED, rules::INVALID_TO};
-use crate::sandbox::magic::{
-    Behaviour::{self, Failed, Refuse, RefuseOnce},
-    Table, row,
+use super::{
+    events::{OPTED_OUT, SENDER_BLOCKED},
+    rules::INVALID_TO,
 };
-
-/// A recipient that opted out, told at once instead of by the report.
-const OPTED_OUT: u32 = 4007;
+use crate::sandbox::{
+    answer::Refusal,
+    magic::{
+        Behaviour::{self, Failed, Refuse, RefuseOnce},
+        Table, row,
+    },
+};
 
 /// The last four digits are the report's code, or the last three the item's status.
 pub(in crate::sandbox) const MAGIC: Table = Table {
@@ -46,31 +49,15 @@ pub(in crate::sandbox) const MAGIC: Table = Table {
 /// With which status and words the recipient's item is refused, if it is. `first` is asked when it matters whether this is
 /// the first try for the recipient.
 pub(super) fn refusal(magic: Option<Behaviour>, first: impl FnOnce() -> bool) -> Option<(u16, &'static str)> {
-    let code = match magic? {
-        Behaviour::Refuse(code) => code,
-        Behaviour::RefuseOnce(code) if first() => code,
-        Behaviour::RefuseOnce(_)
-        | Behaviour::Undelivered(_)
-        | Behaviour::Failed(_)
-        | Behaviour::Reply(_)
-        | Behaviour::Hang
-        | Behaviour::HangOnce
-        | Behaviour::DropOnce
-        | Behaviour::DropAfter
-        | Behaviour::ErrorAfter
-        | Behaviour::SlowMs(_)
-        | Behaviour::NoReceipts
-        | Behaviour::DoubleReceipts
-        | Behaviour::ReversedReceipts
-        | Behaviour::StaysSent => return None,
-    };
-    Some(match code {
-        OPTED_OUT => (400, SENDER_BLOCKED),
-        400 => (400, INVALID_TO),
-        403 => (403, "Forbidden"),
-        404 => (404, "NotFound"),
-        429 => (429, "TooManyRequests"),
-        503 => (503, "ServiceUnavailable"),
-        _ => (500, "InternalServerError"),
-    })
+    match magic?.refusal(first)? {
+        Refusal::Code(OPTED_OUT) => Some((400, SENDER_BLOCKED)),
+        Refusal::Code(400) => Some((400, INVALID_TO)),
+        Refusal::Code(403) => Some((403, "Forbidden")),
+        Refusal::Code(404) => Some((404, "NotFound")),
+        Refusal::Code(429) => Some((429, "TooManyRequests")),
+        Refusal::Code(503) => Some((503, "ServiceUnavailable")),
+        Refusal::Code(_) => Some((500, "InternalServerError")),
+        // The whole call was dropped before any recipient was looked at.
+        Refusal::Drop => None,
+    }
 }

@@ -10,18 +10,19 @@ use serde_json::Value;
 use super::{
     Acs, events, new_id,
     resources::{Resource, owner},
-    rules::Sender,
+    rules::{Sender, is_e164},
     subscription::Subscription,
 };
 use crate::sandbox::{
-    callbacks::{Callback, Followup, Kind},
+    callbacks::{Callback, Followup, Gated, Kind},
+    control::Reply,
     log::{Provider, masked},
     magic::Behaviour,
     plan::{Text, step_delay},
     schedule::Event as Scheduled,
-    segments::segments,
     state::State,
     time,
+    twilio::segments::segments,
 };
 
 /// A message that was accepted.
@@ -63,7 +64,12 @@ pub(in crate::sandbox) enum Event {
     Answer { message: Arc<Message>, text: Text },
     /// Events that were put aside are posted.
     Flush { subscription: Arc<Subscription>, kind: Kind },
+    /// A post, once its receiver has agreed to get events.
+    Post { subscription: Arc<Subscription>, post: Box<Callback> },
 }
+
+/// A post, and the subscription whose receiver must have agreed to it.
+type Post = (Arc<Subscription>, Callback);
 
 /// What is to happen to a message. Small and copied along, as a million may wait.
 #[derive(Clone, Copy)]
@@ -111,32 +117,46 @@ impl Plan {
 
 impl Acs {
     /// Lets an event happen. What it returns is to be posted; what follows is scheduled once that is over.
-    pub(in crate::sandbox) fn perform(&self, state: &State, event: Event) -> Option<Callback> {
+    pub(in crate::sandbox) fn perform(&self, state: &State, event: Event) -> Option<Gated> {
+        let (subscription, post) = self.happen(state, event)?;
+        Some((Some(subscription), post))
+    }
+
+    fn happen(&self, state: &State, event: Event) -> Option<Post> {
         match event {
             Event::Report { message, plan } => report(state, message, plan),
             Event::Answer { message, text } => {
                 let words = text.words(state)?;
-                let (_, callback) = self.inbound(state, &message.resource, (&message.to, &message.from), words);
-                callback
+                self.inbound(state, &message.resource, (&message.to, &message.from), words).1
             }
             Event::Flush { subscription, kind } => {
                 for events in subscription.take(kind) {
                     let post = subscription.post(kind, events, None);
-                    state.schedule.add(Duration::ZERO, Scheduled::Post(Box::new(post)));
+                    post_later(state, Duration::ZERO, (subscription.clone(), post));
                 }
                 None
             }
+            Event::Post { subscription, post } => Some((subscription, *post)),
         }
     }
 
-    /// Somebody sends to one of our senders, now. Returns the message's id, or nothing if no resource has the sender.
-    pub(in crate::sandbox) fn receive(&self, state: &State, from: &str, to: &str, text: &str) -> Option<Arc<str>> {
-        let resource = owner(&self.resources, to)?;
-        let (id, callback) = self.inbound(state, resource, (from, to), text);
-        if let Some(callback) = callback {
-            state.schedule.add(Duration::ZERO, Scheduled::Post(Box::new(callback)));
+    /// Somebody sends to one of our senders, now. Returns the message's id, or why not.
+    pub(in crate::sandbox) fn receive(&self, state: &State, reply: &Reply) -> Result<Arc<str>, &'static str> {
+        let (from, to) = (with_plus(&reply.from), with_plus(&reply.to));
+        let resource = owner(&self.resources, &to).ok_or("to: no resource has this sender, or it is a name")?;
+        if resource.subscription().is_none() {
+            return Err("no subscription to the resource's events is known: set one with PUT /sandbox/acs/events");
         }
-        Some(id)
+        let (id, post) = self.inbound(state, resource, (&from, &to), &reply.body);
+        if let Some(post) = post {
+            post_later(state, Duration::ZERO, post);
+        }
+        Ok(id)
+    }
+
+    /// Whether a resource has this sender on its list.
+    pub(in crate::sandbox) fn lists(&self, sender: &str) -> bool {
+        self.resources.iter().any(|resource| resource.lists(sender))
     }
 
     /// Takes an inbound message in, heeds its keyword at once, and builds the post if there is a subscription.
@@ -146,7 +166,7 @@ impl Acs {
         resource: &Resource,
         (from, to): (&str, &str),
         text: &str,
-    ) -> (Arc<str>, Option<Callback>) {
+    ) -> (Arc<str>, Option<Post>) {
         let now_ms = time::now_ms();
         let id = new_id("Incoming", now_ms);
         match text.trim().to_uppercase().as_str() {
@@ -166,7 +186,7 @@ impl Acs {
     }
 }
 
-fn report(state: &State, message: Arc<Message>, plan: Plan) -> Option<Callback> {
+fn report(state: &State, message: Arc<Message>, plan: Plan) -> Option<Post> {
     let receives = Sender::of(&message.from).is_some_and(|sender| sender != Sender::Name);
     let then = plan.reply.filter(|_| receives).map(|text| Followup {
         after: state.dice.delay(state.settings.replies.min_delay_ms..=state.settings.replies.max_delay_ms),
@@ -186,10 +206,16 @@ fn report(state: &State, message: Arc<Message>, plan: Plan) -> Option<Callback> 
     if copies > 1 {
         counters.duplicated.fetch_add(1, Relaxed);
         if let Some(again) = hand_over(state, &subscription, (Kind::Receipt, event.clone()), None) {
-            state.schedule.add(step_delay(state), Scheduled::Post(Box::new(again)));
+            post_later(state, step_delay(state), again);
         }
     }
     hand_over(state, &subscription, (Kind::Receipt, event), then)
+}
+
+/// A number as the service is given it; its events leave the plus out.
+fn with_plus(number: &str) -> String {
+    let whole = format!("+{number}");
+    if is_e164(&whole) { whole } else { number.to_owned() }
 }
 
 /// A post with the event, or nothing if it waits for others to go with it.
@@ -198,9 +224,9 @@ fn hand_over(
     subscription: &Arc<Subscription>,
     (kind, event): (Kind, Value),
     then: Option<Followup>,
-) -> Option<Callback> {
+) -> Option<Post> {
     if subscription.batch == 1 {
-        return Some(subscription.post(kind, vec![event], then));
+        return Some((subscription.clone(), subscription.post(kind, vec![event], then)));
     }
     if subscription.put_aside(kind, event) {
         let event = Event::Flush { subscription: subscription.clone(), kind };
@@ -209,8 +235,12 @@ fn hand_over(
     go_on(state, then)
 }
 
+fn post_later(state: &State, after: Duration, (subscription, post): Post) {
+    state.schedule.add(after, Scheduled::Acs(Event::Post { subscription, post: Box::new(post) }));
+}
+
 /// Nothing to post: what follows is scheduled at once.
-fn go_on(state: &State, then: Option<Followup>) -> Option<Callback> {
+fn go_on(state: &State, then: Option<Followup>) -> Option<Post> {
     if let Some(then) = then {
         state.schedule.add(then.after, then.event);
     }

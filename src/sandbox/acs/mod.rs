@@ -115,7 +115,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/sms/optouts:remove", post(optouts::remove).fallback(wrong_method))
         .route("/sms/optouts:check", post(optouts::check).fallback(wrong_method))
         .route("/phoneNumbers", get(numbers::list).fallback(wrong_method))
-        .route("/sandbox/acs/events", put(control::set_events))
+        .route("/sandbox/acs/events", put(control::subscribe))
 }
 
 async fn wrong_method() -> Response {

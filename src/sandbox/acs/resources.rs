@@ -6,9 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     rules::Sender,
-    settings::{AcsEvents, AcsResource},
     subscription::Subscription,
 };
+use crate::sandbox::settings::{AcsEvents, AcsResource};
 
 /// A resource, with the strings that many messages share.
 pub(in crate::sandbox) struct Resource {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{ConnectInfo, OriginalUri, State as Shared, rejection::BytesRejection},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -32,9 +32,9 @@ use crate::sandbox::{
     faults::{Before, Manner},
     log::{Call, Extras, Provider, masked},
     magic::Behaviour,
-    segments::segments,
     state::State,
     time,
+    twilio::segments::segments,
 };
 
 const OTHER_REQUEST: &str = "The repeatability-request-id was sent before with another repeatability-first-sent or content.";
@@ -76,17 +76,20 @@ pub(super) async fn send(
     let fate = decide(&state, (&method, &uri), &headers, &body);
     let numbers = log(&state, &body, &fate);
     match fate {
-        Fate::Refused(error) => answer::refused(&state, numbers, error.into_response()),
+        Fate::Refused(error) => {
+            numbers.iter().for_each(|number| state.log.answered(*number));
+            error.into_response()
+        }
         Fate::Dropped => answer::cut(&line),
         Fate::Decided { wanted, items, version, manner, .. } => {
             let good = (StatusCode::ACCEPTED, Json(value(&wanted, &items, version))).into_response();
             let error = || ApiError::server(500).into_response();
-            answer::accepted(&state, &line, numbers, manner, good, error).await
+            answer::accepted_all(&state, &line, &numbers, manner, good, error).await
         }
     }
 }
 
-fn decide(state: &State, request: (&Method, &axum::http::Uri), headers: &HeaderMap, body: &Body) -> Fate {
+fn decide(state: &State, request: (&Method, &Uri), headers: &HeaderMap, body: &Body) -> Fate {
     match state.dice.before() {
         Before::Drop => return Fate::Dropped,
         Before::Throttle { retry_after_s } => return Fate::Refused(ApiError::throttled(retry_after_s)),
@@ -116,7 +119,9 @@ fn decide(state: &State, request: (&Method, &axum::http::Uri), headers: &HeaderM
     let mut early = false;
     let items: Vec<Item> =
         with_magic().map(|(to, magic)| decide_one(state, &resource, &wanted, to, *magic, &mut early)).collect();
-    let manner = manner(state, with_magic().zip(&items).map(|((to, magic), item)| (to, *magic, item)), early);
+    let handed_over = |item: &Item| matches!(item, Item::Accepted(_) | Item::Repeated(_));
+    let answered = with_magic().zip(&items).filter(|(_, item)| handed_over(item)).map(|((to, magic), _)| (to, *magic));
+    let manner = manner(state, answered.collect(), early);
     Fate::Decided { resource, wanted, items, version, manner }
 }
 
@@ -186,25 +191,16 @@ fn message(
     })
 }
 
-/// The call has one answer for all: the worst manner that a recipient's magic digits ask for, else the faults'.
-fn manner<'a>(
-    state: &State,
-    recipients: impl Iterator<Item = (&'a Recipient, Option<Behaviour>, &'a Item)>,
-    early: bool,
-) -> Manner {
-    let handed_over = |item: &Item| matches!(item, Item::Accepted(_) | Item::Repeated(_));
-    let mut worst = early.then_some(Manner::AnswerAfter(AFTER_THE_REPORT));
-    let mut any = false;
-    for (recipient, magic, item) in recipients.filter(|(_, _, item)| handed_over(item)) {
-        any = true;
-        let first = || state.first_try(Provider::Acs, &recipient.to);
-        worst = worst.max_by_key(Manner::of_magic(magic, first), Manner::badness);
+/// The call has one answer for all of those who were handed over, now or before: the worst manner that their magic digits
+/// ask for, else the faults'.
+fn manner(state: &State, handed_over: Vec<(&Recipient, Option<Behaviour>)>, early: bool) -> Manner {
+    if handed_over.is_empty() {
+        return Manner::Answer;
     }
-    match worst {
-        Some(manner) => manner,
-        None if any => state.dice.manner(),
-        None => Manner::Answer,
-    }
+    let first = |recipient: &Recipient| state.first_try(Provider::Acs, &recipient.to);
+    let asked = handed_over.into_iter().filter_map(|(recipient, magic)| Manner::of_magic(magic, || first(recipient)));
+    let late = early.then_some(Manner::AnswerAfter(AFTER_THE_REPORT));
+    asked.chain(late).max_by_key(|manner| manner.badness()).unwrap_or_else(|| state.dice.manner())
 }
 
 /// The answer. Its order is not the request's, as nobody promised that.

@@ -3,10 +3,7 @@
 //! There is no signature. Whoever receives events protects itself with a secret in the URL or in a header.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,14 +15,11 @@ use reqwest::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{
-    events,
-    settings::{AcsEvents, Casing, EventSchema},
-};
+use super::events;
 use crate::sandbox::{
     callbacks::{Callback, Followup, Gate, Kind, Terms, backoff},
     log::Provider,
-    settings::callback_url,
+    settings::{AcsEvents, Casing, EventSchema, callback_url},
     state::State,
     time,
 };
@@ -47,8 +41,6 @@ pub(in crate::sandbox) struct Subscription {
     headers: Vec<(HeaderName, HeaderValue)>,
     confirmed: OnceCell<bool>,
     outbox: Mutex<Vec<(Kind, Value)>>,
-    /// Handshakes that failed: 0 or 1.
-    pub failed: AtomicU64,
 }
 
 /// How a receiver answered the handshake.
@@ -78,12 +70,11 @@ impl Subscription {
             headers: events.headers.iter().map(header).collect::<Option<_>>()?,
             confirmed: OnceCell::new(),
             outbox: Mutex::default(),
-            failed: AtomicU64::new(0),
         }))
     }
 
     /// One event, or several, on their way.
-    pub(super) fn post(self: &Arc<Self>, kind: Kind, mut events: Vec<Value>, then: Option<Followup>) -> Callback {
+    pub(super) fn post(&self, kind: Kind, mut events: Vec<Value>, then: Option<Followup>) -> Callback {
         let (content, body) = match (self.schema, events.len()) {
             (EventSchema::EventGrid, _) => ("application/json; charset=utf-8", Value::Array(events)),
             (EventSchema::CloudEvents, 1) => ("application/cloudevents+json; charset=utf-8", events.remove(0)),
@@ -100,7 +91,6 @@ impl Subscription {
             provider: Provider::Acs,
             kind,
             terms: &TERMS,
-            gate: Some(self.clone()),
             url: self.url.clone(),
             headers,
             body: body.to_string().into(),
@@ -141,6 +131,11 @@ impl Subscription {
         taken.chunks(self.batch).map(<[Value]>::to_vec).collect()
     }
 
+    /// Whether its receiver does not want its events.
+    pub(super) fn has_failed(&self) -> bool {
+        self.confirmed.get() == Some(&false)
+    }
+
     pub(super) fn clear(&self) {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -161,7 +156,6 @@ impl Subscription {
             }
         };
         tracing::warn!(subscription = self.name, why, "sandbox: the subscription handshake failed, no events are posted");
-        self.failed.store(1, Relaxed);
         false
     }
 

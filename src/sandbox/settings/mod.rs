@@ -3,10 +3,12 @@
 //!
 //! Deliberately without a command line of its own: that is the caller's.
 
+mod acs;
 mod twilio;
 
 use serde::Deserialize;
 
+pub use self::acs::{AcsEvents, AcsResource, Casing, EventSchema};
 pub use self::twilio::{AccountStatus, ApiKey, TwilioAccount};
 use super::faults::Faults;
 
@@ -16,6 +18,8 @@ use super::faults::Faults;
 pub struct Settings {
     /// The Twilio accounts that may call. Default: one, [`Settings::DEFAULT_ACCOUNT_SID`] with [`Settings::DEFAULT_AUTH_TOKEN`].
     pub accounts: Vec<TwilioAccount>,
+    /// The Communication Services resources that may call. Default: one, with [`Settings::DEFAULT_ACS_ACCESS_KEY`].
+    pub acs: Vec<AcsResource>,
     /// Whether and how soon receipts are posted.
     pub receipts: Receipts,
     /// How many recipients answer, and what.
@@ -39,6 +43,9 @@ impl Settings {
     pub const DEFAULT_ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
     /// The auth token of the default account. Nothing real: it opens this simulator only.
     pub const DEFAULT_AUTH_TOKEN: &str = "00000000000000000000000000000001";
+    /// The access key of the default Communication Services resource, whose endpoint is the sandbox's base URL. Nothing
+    /// real, either.
+    pub const DEFAULT_ACS_ACCESS_KEY: &str = "c2FuZGJveC1hY2Nlc3Mta2V5LW5vdGhpbmctcmVhbC0=";
 
     /// Says in clear words what is wrong, if anything is.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
@@ -46,6 +53,11 @@ impl Settings {
             account.check()?;
         }
         unique("accounts", self.accounts.iter().flat_map(TwilioAccount::users))?;
+        for resource in &self.acs {
+            resource.check()?;
+        }
+        unique("acs", self.acs.iter().map(|resource| resource.name.as_str()))?;
+        unique("acs", self.acs.iter().map(|resource| resource.access_key.as_str()))?;
         range("receipts", self.receipts.min_delay_ms, self.receipts.max_delay_ms)?;
         range("replies", self.replies.min_delay_ms, self.replies.max_delay_ms)?;
         if !(0.0..=1.0).contains(&self.replies.share) {
@@ -72,6 +84,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             accounts: vec![TwilioAccount::new(Settings::DEFAULT_ACCOUNT_SID, Settings::DEFAULT_AUTH_TOKEN)],
+            acs: vec![AcsResource::new("sandbox", Settings::DEFAULT_ACS_ACCESS_KEY)],
             receipts: Receipts::default(),
             replies: Replies::default(),
             inbound_url: None,

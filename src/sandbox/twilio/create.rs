@@ -193,7 +193,9 @@ fn blank(state: &State, named: &str, form: &Form) -> Call {
         status: None,
         code: None,
         sid: None,
+        request_id: None,
         accepted: false,
+        repeat: false,
         answered: false,
     }
 }

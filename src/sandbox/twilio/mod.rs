@@ -14,7 +14,7 @@ mod messages;
 mod plan;
 mod read;
 mod receipts;
-mod segments;
+pub(super) mod segments;
 mod signature;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

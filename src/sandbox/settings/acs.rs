@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use crate::sandbox::settings::{SettingsError, callback_url};
+use super::{SettingsError, callback_url};
 
 /// A Communication Services resource. Its endpoint is the sandbox's base URL; the access key says which resource it is.
 #[derive(Clone, Deserialize)]
@@ -114,7 +114,7 @@ impl AcsEvents {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(in crate::sandbox) fn check(&self) -> Result<(), String> {
         callback_url(&self.callback_url).map_err(|why| format!("callback_url: {why}"))?;
         if self.batch == 0 {
             return Err("batch: must be at least 1".into());
