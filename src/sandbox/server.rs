@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::{
+    acs,
     callbacks,
     connection::{CuttableListener, Line},
     control,
@@ -131,6 +132,7 @@ async fn serve(
     let router = Router::new()
         .merge(control::routes())
         .merge(twilio::routes())
+        .merge(acs::routes())
         .fallback(control::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(state);
