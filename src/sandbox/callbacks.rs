@@ -161,6 +161,7 @@ async fn until(due: Option<tokio::time::Instant>) {
 fn prepare(state: &Arc<State>, event: Event) -> Option<Box<Callback>> {
     match event {
         Event::Twilio(event) => state.twilio.perform(state, event).map(Box::new),
+        Event::TeleSign(event) => state.telesign.perform(state, event).map(Box::new),
         Event::Post(callback) => Some(callback),
     }
 }

@@ -145,7 +145,8 @@ async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     }
     let received = match reply.provider.unwrap_or_else(|| state.provider_of(&reply.to)) {
         Provider::Twilio => state.twilio.receive(&state, &reply),
-        Provider::TeleSign | Provider::Acs => Err("provider: not there yet"),
+        Provider::TeleSign => state.telesign.receive(&state, &reply),
+        Provider::Acs => Err("provider: not there yet"),
     };
     match received {
         Ok(sid) => (StatusCode::ACCEPTED, Json(json!({ "sid": &*sid }))).into_response(),
@@ -162,6 +163,9 @@ async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
 pub(super) async fn not_found(uri: Uri) -> Response {
     if uri.path().starts_with("/2010-04-01/") {
         return super::twilio::not_found();
+    }
+    if uri.path().starts_with("/v1/messaging") {
+        return super::telesign::not_found();
     }
     let words = format!("there is nothing at {}; the control surface is under /sandbox", uri.path());
     (StatusCode::NOT_FOUND, Json(json!({ "error": words }))).into_response()

@@ -3,19 +3,26 @@
 //!
 //! Deliberately without a command line of its own: that is the caller's.
 
+mod telesign;
 mod twilio;
 
 use serde::Deserialize;
 
-pub use self::twilio::{AccountStatus, ApiKey, TwilioAccount};
+pub use self::{
+    telesign::{Keywords, ReportSignature, TeleSignAccount},
+    twilio::{ApiKey, TwilioAccount},
+};
 use super::faults::Faults;
 
-/// Everything that a sandbox can be started with; [`Settings::default`] knows one account and delivers everything.
+/// Everything that a sandbox can be started with; [`Settings::default`] knows one account of each provider and delivers everything.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The Twilio accounts that may call. Default: one, [`Settings::DEFAULT_ACCOUNT_SID`] with [`Settings::DEFAULT_AUTH_TOKEN`].
     pub accounts: Vec<TwilioAccount>,
+    /// The TeleSign accounts that may call. Default: one, [`Settings::DEFAULT_CUSTOMER_ID`] with
+    /// [`Settings::DEFAULT_API_KEY`].
+    pub telesign: Vec<TeleSignAccount>,
     /// Whether and how soon receipts are posted.
     pub receipts: Receipts,
     /// How many recipients answer, and what.
@@ -40,12 +47,19 @@ impl Settings {
     /// The auth token of the default account. Nothing real: it opens this simulator only.
     pub const DEFAULT_AUTH_TOKEN: &str = "00000000000000000000000000000001";
 
+    /// The customer id of the default TeleSign account.
+    pub const DEFAULT_CUSTOMER_ID: &str = "00000000-0000-0000-0000-000000000001";
+    /// The API key of the default TeleSign account. Nothing real either.
+    pub const DEFAULT_API_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+
     /// Says in clear words what is wrong, if anything is.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         for account in &self.accounts {
             account.check()?;
         }
         unique("accounts", self.accounts.iter().flat_map(TwilioAccount::users))?;
+        self.telesign.iter().try_for_each(TeleSignAccount::check)?;
+        unique("telesign", self.telesign.iter().map(|account| account.customer_id.as_str()))?;
         range("receipts", self.receipts.min_delay_ms, self.receipts.max_delay_ms)?;
         range("replies", self.replies.min_delay_ms, self.replies.max_delay_ms)?;
         if !(0.0..=1.0).contains(&self.replies.share) {
@@ -72,6 +86,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             accounts: vec![TwilioAccount::new(Settings::DEFAULT_ACCOUNT_SID, Settings::DEFAULT_AUTH_TOKEN)],
+            telesign: vec![TeleSignAccount::new(Settings::DEFAULT_CUSTOMER_ID, Settings::DEFAULT_API_KEY)],
             receipts: Receipts::default(),
             replies: Replies::default(),
             inbound_url: None,
@@ -82,6 +97,19 @@ impl Default for Settings {
             message_limit: 1_000_000,
         }
     }
+}
+
+/// Whether an account may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountStatus {
+    /// It may.
+    #[default]
+    Active,
+    /// Stopped for the time being.
+    Suspended,
+    /// Stopped for good.
+    Closed,
 }
 
 /// Receipts (status callbacks).
