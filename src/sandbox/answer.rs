@@ -1,5 +1,7 @@
 //! How a call is answered, whatever its provider: as it should be, late, not at all, or by cutting the connection.
 
+use std::time::Duration;
+
 use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
@@ -42,13 +44,38 @@ impl Manner {
     /// The manner that the recipient's magic digits ask for, else the faults'. `first` is asked when it matters whether
     /// this is the first try for the recipient.
     pub(super) fn draw(state: &State, magic: Option<Behaviour>, first: impl FnOnce() -> bool) -> Manner {
-        match magic {
-            Some(Behaviour::Hang) => Manner::Hang,
-            Some(Behaviour::HangOnce) if first() => Manner::Hang,
-            Some(Behaviour::DropAfter) => Manner::Drop,
-            Some(Behaviour::ErrorAfter) => Manner::Error,
-            Some(Behaviour::SlowMs(ms)) => Manner::AnswerAfter(std::time::Duration::from_millis(ms)),
-            Some(_) | None => state.dice.manner(),
+        Manner::of_magic(magic, first).unwrap_or_else(|| state.dice.manner())
+    }
+
+    /// The manner that the recipient's magic digits ask for, if they do.
+    pub(super) fn of_magic(magic: Option<Behaviour>, first: impl FnOnce() -> bool) -> Option<Manner> {
+        match magic? {
+            Behaviour::Hang => Some(Manner::Hang),
+            Behaviour::HangOnce => first().then_some(Manner::Hang),
+            Behaviour::DropAfter => Some(Manner::Drop),
+            Behaviour::ErrorAfter => Some(Manner::Error),
+            Behaviour::SlowMs(ms) => Some(Manner::AnswerAfter(Duration::from_millis(ms))),
+            Behaviour::Refuse(_)
+            | Behaviour::RefuseOnce(_)
+            | Behaviour::Undelivered(_)
+            | Behaviour::Failed(_)
+            | Behaviour::Reply(_)
+            | Behaviour::DropOnce
+            | Behaviour::NoReceipts
+            | Behaviour::DoubleReceipts
+            | Behaviour::ReversedReceipts
+            | Behaviour::StaysSent => None,
+        }
+    }
+
+    /// How little of the answer the caller gets, to compare two manners.
+    pub(super) fn badness(self) -> (u8, Duration) {
+        match self {
+            Manner::Answer => (0, Duration::ZERO),
+            Manner::AnswerAfter(delay) => (1, delay),
+            Manner::Error => (2, Duration::ZERO),
+            Manner::Drop => (3, Duration::ZERO),
+            Manner::Hang => (4, Duration::ZERO),
         }
     }
 
@@ -71,6 +98,18 @@ pub(super) async fn accepted(
     good: Response,
     error: impl FnOnce() -> Response,
 ) -> Response {
+    accepted_all(state, line, &[number], manner, good, error).await
+}
+
+/// The same for a call with many messages.
+pub(super) async fn accepted_all(
+    state: &State,
+    line: &Line,
+    numbers: &[u64],
+    manner: Manner,
+    good: Response,
+    error: impl FnOnce() -> Response,
+) -> Response {
     let response = match manner {
         Manner::Answer => good,
         Manner::AnswerAfter(delay) => {
@@ -86,7 +125,7 @@ pub(super) async fn accepted(
         }
         Manner::Drop => return cut(line),
     };
-    state.log.answered(number);
+    numbers.iter().for_each(|number| state.log.answered(*number));
     response
 }
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::{
@@ -53,6 +54,15 @@ pub(super) struct Terms {
     /// How long it waits for the answer at most; the settings may say less.
     pub within_ms: u64,
 }
+
+/// What must be settled with a receiver before anything is posted to it.
+pub(super) trait Gate: Send + Sync {
+    /// Whether it lets posts through, once that is settled.
+    fn open<'a>(&'a self, state: &'a State) -> BoxFuture<'a, bool>;
+}
+
+/// A callback, and what must be settled before it is posted for the first time, if anything.
+pub(super) type Gated = (Option<Arc<dyn Gate>>, Callback);
 
 /// What a callback carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,10 +139,13 @@ pub(super) async fn run(state: Arc<State>, mut stop: watch::Receiver<bool>) -> R
         let (due, next) = state.schedule.take_due(free);
         for event in due {
             match prepare(&state, event) {
-                Some(callback) => {
+                Some((gate, callback)) => {
                     let state = state.clone();
                     posting.spawn(async move {
-                        post(&state, callback).await;
+                        match gate {
+                            Some(gate) if !gate.open(&state).await => withhold(&state, callback),
+                            Some(_) | None => post(&state, callback).await,
+                        }
                         state.schedule.over();
                     });
                 }
@@ -158,15 +171,21 @@ async fn until(due: Option<tokio::time::Instant>) {
     }
 }
 
-fn prepare(state: &Arc<State>, event: Event) -> Option<Box<Callback>> {
+fn prepare(state: &Arc<State>, event: Event) -> Option<Gated> {
     match event {
-        Event::Twilio(event) => state.twilio.perform(state, event).map(Box::new),
-        Event::TeleSign(event) => state.telesign.perform(state, event).map(Box::new),
-        Event::Post(callback) => Some(callback),
+        Event::Twilio(event) => state.twilio.perform(state, event).map(|callback| (None, callback)),
+        Event::TeleSign(event) => state.telesign.perform(state, event).map(|callback| (None, callback)),
+        Event::Acs(event) => state.acs.perform(state, event),
+        Event::Post(callback) => Some((None, *callback)),
     }
 }
 
-async fn post(state: &State, mut callback: Box<Callback>) {
+fn withhold(state: &State, callback: Callback) {
+    state.counters(callback.provider, callback.kind).withheld.fetch_add(1, Relaxed);
+    go_on(state, callback);
+}
+
+async fn post(state: &State, mut callback: Callback) {
     let within = state.settings.callbacks.timeout_ms.min(callback.terms.within_ms);
     let request = state.client.post(callback.url.clone()).timeout(Duration::from_millis(within));
     let request = callback.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
@@ -176,7 +195,7 @@ async fn post(state: &State, mut callback: Box<Callback>) {
     let again = match answer {
         Ok(status) if callback.terms.taken.contains(&status) => {
             counters.sent.fetch_add(1, Relaxed);
-            return go_on(state, *callback);
+            return go_on(state, callback);
         }
         Ok(status) => {
             tracing::warn!(status, "sandbox: a callback was refused");
@@ -188,11 +207,11 @@ async fn post(state: &State, mut callback: Box<Callback>) {
     if again && callback.attempts < state.settings.callbacks.attempts {
         counters.retried.fetch_add(1, Relaxed);
         let wait = backoff(&state.settings.callbacks, callback.attempts);
-        return state.schedule.add(wait, Event::Post(callback));
+        return state.schedule.add(wait, Event::Post(Box::new(callback)));
     }
     tracing::warn!(attempts = callback.attempts, "sandbox: a callback was given up");
     counters.failed.fetch_add(1, Relaxed);
-    go_on(state, *callback);
+    go_on(state, callback);
 }
 
 fn go_on(state: &State, callback: Callback) {
@@ -201,7 +220,7 @@ fn go_on(state: &State, callback: Callback) {
     }
 }
 
-fn backoff(settings: &Callbacks, attempts: u32) -> Duration {
+pub(super) fn backoff(settings: &Callbacks, attempts: u32) -> Duration {
     let doubled = settings.retry_ms.saturating_mul(1 << attempts.saturating_sub(1).min(10));
     Duration::from_millis(doubled.min(60_000))
 }

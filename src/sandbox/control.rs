@@ -146,7 +146,7 @@ async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     let received = match reply.provider.unwrap_or_else(|| state.provider_of(&reply.to)) {
         Provider::Twilio => state.twilio.receive(&state, &reply),
         Provider::TeleSign => state.telesign.receive(&state, &reply),
-        Provider::Acs => Err("provider: not there yet"),
+        Provider::Acs => state.acs.receive(&state, &reply),
     };
     match received {
         Ok(sid) => (StatusCode::ACCEPTED, Json(json!({ "sid": &*sid }))).into_response(),
@@ -167,16 +167,19 @@ pub(super) async fn not_found(uri: Uri) -> Response {
     if uri.path().starts_with("/v1/messaging") {
         return super::telesign::not_found();
     }
+    if uri.path().starts_with("/sms") || uri.path().starts_with("/phoneNumbers") {
+        return super::acs::not_found();
+    }
     let words = format!("there is nothing at {}; the control surface is under /sandbox", uri.path());
     (StatusCode::NOT_FOUND, Json(json!({ "error": words }))).into_response()
 }
 
 /// Boxed, as a response is a large thing to carry in every result.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Response>> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Response>> {
     serde_json::from_slice(body).map_err(|error| Box::new(refuse(format!("the body is not usable: {error}"))))
 }
 
-fn refuse(why: String) -> Response {
+pub(super) fn refuse(why: String) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({ "error": why }))).into_response()
 }
 

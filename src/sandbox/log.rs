@@ -74,6 +74,11 @@ pub struct Call {
     pub sid: Option<Arc<str>>,
     /// Whether the message counts as handed over, whatever the caller was told.
     pub accepted: bool,
+    /// The caller's own id of the message, by which its repeats are known (Communication Services).
+    #[serde(serialize_with = "optional_text")]
+    pub request_id: Option<Arc<str>>,
+    /// Whether it was a repeat of one that was accepted: answered as that one was, and not handed over again.
+    pub repeat: bool,
     /// Whether an answer was handed to the connection. False while a slow answer waits, and for ever if it hangs.
     pub answered: bool,
 }
@@ -97,7 +102,9 @@ impl Call {
             status: None,
             code: None,
             sid: None,
+            request_id: None,
             accepted: false,
+            repeat: false,
             answered: false,
         }
     }
@@ -132,6 +139,8 @@ pub struct Summary {
     pub calls: u64,
     /// Messages accepted (handed over).
     pub accepted: u64,
+    /// Repeats of accepted ones, known as such by the caller's id: answered, and not handed over again.
+    pub repeats: u64,
     /// Different recipients among them.
     pub unique_recipients: u64,
     /// Recipients accepted more than once.
@@ -154,6 +163,8 @@ pub struct Summary {
     pub log_kept: u64,
     /// Calls that the log no longer holds.
     pub log_dropped: u64,
+    /// Subscriptions to events that get none, as their receiver failed the handshake.
+    pub failed_handshakes: u64,
     /// The same for each provider.
     pub providers: BTreeMap<Provider, ProviderSummary>,
 }
@@ -165,6 +176,8 @@ pub struct ProviderSummary {
     pub calls: u64,
     /// Messages accepted (handed over).
     pub accepted: u64,
+    /// Repeats of accepted ones.
+    pub repeats: u64,
     /// Calls refused, by the provider's code, or `dropped`.
     pub refused: BTreeMap<String, u64>,
     /// Receipts.
@@ -187,6 +200,7 @@ pub struct Repeated {
 pub(super) struct Counts {
     pub calls: u64,
     pub accepted: u64,
+    pub repeats: u64,
     pub unique: u64,
     pub repeated: u64,
     pub first_repeated: Vec<Repeated>,
@@ -220,6 +234,7 @@ struct Inner {
 struct Calls {
     calls: u64,
     accepted: u64,
+    repeats: u64,
     refused: BTreeMap<Option<u32>, u64>,
 }
 
@@ -238,6 +253,8 @@ impl CallLog {
         if call.accepted {
             calls.accepted += 1;
             inner.count_recipient(&call.to);
+        } else if call.repeat {
+            calls.repeats += 1;
         } else {
             *calls.refused.entry(call.code).or_default() += 1;
         }
@@ -292,6 +309,7 @@ impl CallLog {
         Counts {
             calls,
             accepted: providers.values().map(|provider| provider.accepted).sum(),
+            repeats: providers.values().map(|provider| provider.repeats).sum(),
             unique: inner.recipients.len() as u64,
             repeated: inner.repeated,
             first_repeated: inner
@@ -337,6 +355,7 @@ impl Calls {
         ProviderSummary {
             calls: self.calls,
             accepted: self.accepted,
+            repeats: self.repeats,
             refused: self.refused.iter().map(|(code, count)| (name(code), *count)).collect(),
             ..ProviderSummary::default()
         }

@@ -10,6 +10,7 @@
 
 mod server;
 
+pub mod acs;
 mod control;
 pub mod faults;
 pub mod log;
@@ -35,6 +36,6 @@ pub use log::{Call, CallPage, Extras, Provider, ProviderSummary, Repeated, Summa
 pub use magic::{Behaviour, Magic, Table};
 pub use server::{Sandbox, SandboxError};
 pub use settings::{
-    AccountStatus, ApiKey, Callbacks, Keywords, Receipts, Replies, ReportSignature, Settings, SettingsError,
-    TeleSignAccount, TwilioAccount,
+    AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Keywords, Receipts, Replies,
+    ReportSignature, Settings, SettingsError, TeleSignAccount, TwilioAccount,
 };

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{callbacks::Callback, telesign, time, twilio};
+use super::{acs, callbacks::Callback, telesign, time, twilio};
 
 /// Something that is to happen later.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub(super) enum Event {
     Twilio(twilio::Event),
     /// A step of a TeleSign message.
     TeleSign(telesign::Event),
+    /// A step of a Communication Services message.
+    Acs(acs::Event),
     /// Another attempt, or another copy, of a post.
     Post(Box<Callback>),
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    callbacks,
+    acs, callbacks,
     connection::{CuttableListener, Line},
     control,
     faults::Faults,
@@ -132,6 +132,7 @@ async fn serve(
         .merge(control::routes())
         .merge(twilio::routes())
         .merge(telesign::routes())
+        .merge(acs::routes())
         .fallback(control::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(state);

@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    acs::Acs,
     callbacks::{self, CallbackCounts, Counters, Kind},
     faults::Dice,
     log::{CallLog, Provider, Summary},
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub client: reqwest::Client,
     pub twilio: Twilio,
     pub telesign: TeleSign,
+    pub acs: Acs,
     pub stopping: watch::Receiver<bool>,
     receipts: [Counters; Provider::ALL.len()],
     replies: [Counters; Provider::ALL.len()],
@@ -52,6 +54,7 @@ impl State {
             client: callbacks::client(&settings.callbacks)?,
             twilio: Twilio::new(&settings),
             telesign: TeleSign::new(&settings),
+            acs: Acs::new(&settings),
             stopping,
             receipts: Default::default(),
             replies: Default::default(),
@@ -83,7 +86,7 @@ impl State {
         let lists = |provider: &Provider| match provider {
             Provider::Twilio => self.twilio.lists(number),
             Provider::TeleSign => self.telesign.lists(number),
-            Provider::Acs => false,
+            Provider::Acs => self.acs.lists(number),
         };
         Provider::ALL.into_iter().find(lists).unwrap_or(Provider::Twilio)
     }
@@ -119,6 +122,7 @@ impl State {
         Summary {
             calls: counts.calls,
             accepted: counts.accepted,
+            repeats: counts.repeats,
             unique_recipients: counts.unique,
             recipients_more_than_once: counts.repeated,
             more_than_once: counts.first_repeated,
@@ -130,6 +134,7 @@ impl State {
             overflowed,
             log_kept: counts.kept,
             log_dropped: counts.dropped,
+            failed_handshakes: self.acs.failed_handshakes(),
             providers: counts.providers,
         }
     }
@@ -145,6 +150,7 @@ impl State {
         self.schedule.clear();
         self.twilio.clear();
         self.telesign.clear();
+        self.acs.clear();
         self.tries().clear();
         self.clear_log();
     }

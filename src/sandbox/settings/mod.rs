@@ -3,18 +3,21 @@
 //!
 //! Deliberately without a command line of its own: that is the caller's.
 
+mod acs;
 mod telesign;
 mod twilio;
 
 use serde::Deserialize;
 
 pub use self::{
+    acs::{AcsEvents, AcsResource, Casing, EventSchema},
     telesign::{Keywords, ReportSignature, TeleSignAccount},
     twilio::{ApiKey, TwilioAccount},
 };
 use super::faults::Faults;
 
-/// Everything that a sandbox can be started with; [`Settings::default`] knows one account of each provider and delivers everything.
+/// Everything that a sandbox can be started with; [`Settings::default`] knows one account of each provider and delivers
+/// everything.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -23,6 +26,8 @@ pub struct Settings {
     /// The TeleSign accounts that may call. Default: one, [`Settings::DEFAULT_CUSTOMER_ID`] with
     /// [`Settings::DEFAULT_API_KEY`].
     pub telesign: Vec<TeleSignAccount>,
+    /// The Communication Services resources that may call. Default: one, with [`Settings::DEFAULT_ACS_ACCESS_KEY`].
+    pub acs: Vec<AcsResource>,
     /// Whether and how soon receipts are posted.
     pub receipts: Receipts,
     /// How many recipients answer, and what.
@@ -46,6 +51,9 @@ impl Settings {
     pub const DEFAULT_ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
     /// The auth token of the default account. Nothing real: it opens this simulator only.
     pub const DEFAULT_AUTH_TOKEN: &str = "00000000000000000000000000000001";
+    /// The access key of the default Communication Services resource, whose endpoint is the sandbox's base URL. Nothing
+    /// real, either.
+    pub const DEFAULT_ACS_ACCESS_KEY: &str = "c2FuZGJveC1hY2Nlc3Mta2V5LW5vdGhpbmctcmVhbC0=";
 
     /// The customer id of the default TeleSign account.
     pub const DEFAULT_CUSTOMER_ID: &str = "00000000-0000-0000-0000-000000000001";
@@ -60,6 +68,11 @@ impl Settings {
         unique("accounts", self.accounts.iter().flat_map(TwilioAccount::users))?;
         self.telesign.iter().try_for_each(TeleSignAccount::check)?;
         unique("telesign", self.telesign.iter().map(|account| account.customer_id.as_str()))?;
+        for resource in &self.acs {
+            resource.check()?;
+        }
+        unique("acs", self.acs.iter().map(|resource| resource.name.as_str()))?;
+        unique("acs", self.acs.iter().map(|resource| resource.access_key.as_str()))?;
         range("receipts", self.receipts.min_delay_ms, self.receipts.max_delay_ms)?;
         range("replies", self.replies.min_delay_ms, self.replies.max_delay_ms)?;
         if !(0.0..=1.0).contains(&self.replies.share) {
@@ -87,6 +100,7 @@ impl Default for Settings {
         Settings {
             accounts: vec![TwilioAccount::new(Settings::DEFAULT_ACCOUNT_SID, Settings::DEFAULT_AUTH_TOKEN)],
             telesign: vec![TeleSignAccount::new(Settings::DEFAULT_CUSTOMER_ID, Settings::DEFAULT_API_KEY)],
+            acs: vec![AcsResource::new("sandbox", Settings::DEFAULT_ACS_ACCESS_KEY)],
             receipts: Receipts::default(),
             replies: Replies::default(),
             inbound_url: None,
