@@ -10,8 +10,8 @@
 
 mod server;
 
-mod control;
 pub mod acs;
+mod control;
 pub mod faults;
 pub mod log;
 pub mod magic;
@@ -32,4 +32,7 @@ pub use faults::{Faults, Slow, Throttle};
 pub use log::{Call, CallPage, Extras, Provider, ProviderSummary, Repeated, Summary};
 pub use magic::{Behaviour, Magic, Table};
 pub use server::{Sandbox, SandboxError};
-pub use settings::{AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Receipts, Replies, Settings, SettingsError, TwilioAccount};
+pub use settings::{
+    AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Receipts, Replies, Settings,
+    SettingsError, TwilioAccount,
+};

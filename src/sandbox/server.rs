@@ -10,8 +10,7 @@ use tokio::{
 };
 
 use super::{
-    acs,
-    callbacks,
+    acs, callbacks,
     connection::{CuttableListener, Line},
     control,
     faults::Faults,

@@ -11,11 +11,7 @@ use axum::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{
-    errors::ApiError,
-    rules::is_e164,
-    version,
-};
+use super::{errors::ApiError, rules::is_e164, version};
 use crate::sandbox::state::State;
 
 const TOLL_FREE: &[&str] = &["+1800", "+1833", "+1844", "+1855", "+1866", "+1877", "+1888"];

@@ -4,10 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
-    rules::Sender,
-    subscription::Subscription,
-};
+use super::{rules::Sender, subscription::Subscription};
 use crate::sandbox::settings::{AcsEvents, AcsResource};
 
 /// A resource, with the strings that many messages share.

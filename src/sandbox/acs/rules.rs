@@ -266,9 +266,12 @@ mod tests {
         let date = "Mon, 01 Apr 2019 06:22:03 GMT";
         let key = Key { id: guid.to_ascii_lowercase(), first_sent_ms: 1_554_099_723_000 };
         assert_eq!(repeat_key(guid, Some(date)), Ok(key));
-        for (id, first_sent) in
-            [(guid, None), (guid, Some("2019-04-01T06:22:03Z")), ("1234", Some(date)), (&guid.replace('-', ""), Some(date))]
-        {
+        for (id, first_sent) in [
+            (guid, None),
+            (guid, Some("2019-04-01T06:22:03Z")),
+            ("1234", Some(date)),
+            (&guid.replace('-', ""), Some(date)),
+        ] {
             assert!(repeat_key(id, first_sent).is_err(), "{id} {first_sent:?}");
         }
     }

@@ -155,7 +155,11 @@ impl Subscription {
                 Answer::None(why) => break why,
             }
         };
-        tracing::warn!(subscription = self.name, why, "sandbox: the subscription handshake failed, no events are posted");
+        tracing::warn!(
+            subscription = self.name,
+            why,
+            "sandbox: the subscription handshake failed, no events are posted"
+        );
         false
     }
 

@@ -120,7 +120,8 @@ impl AcsEvents {
             return Err("batch: must be at least 1".into());
         }
         for (name, value) in &self.headers {
-            if reqwest::header::HeaderName::try_from(name).is_err() || reqwest::header::HeaderValue::try_from(value).is_err()
+            if reqwest::header::HeaderName::try_from(name).is_err()
+                || reqwest::header::HeaderValue::try_from(value).is_err()
             {
                 return Err(format!("headers: {name:?} is no header, or its value is none"));
             }
