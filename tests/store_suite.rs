@@ -48,6 +48,7 @@ macro_rules! suite {
 }
 
 suite! {
+    migrations::an_earlier_database_is_brought_up_to_date,
     migrations::opening_twice_changes_nothing,
     migrations::several_processes_may_open_at_once,
     migrations::a_newer_database_is_refused_in_words,

@@ -84,6 +84,11 @@ impl Slugs {
         }
     }
 
+    /// Puts a value under a name, whatever stood there.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(fold(name), value.into());
+    }
+
     /// The value under a name, in whatever case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).or_else(|| self.0.get(&fold(name))).map(String::as_str)
