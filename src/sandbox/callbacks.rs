@@ -174,6 +174,7 @@ async fn until(due: Option<tokio::time::Instant>) {
 fn prepare(state: &Arc<State>, event: Event) -> Option<Gated> {
     match event {
         Event::Twilio(event) => state.twilio.perform(state, event).map(|callback| (None, callback)),
+        Event::TeleSign(event) => state.telesign.perform(state, event).map(|callback| (None, callback)),
         Event::Acs(event) => state.acs.perform(state, event),
         Event::Post(callback) => Some((None, *callback)),
     }

@@ -145,8 +145,8 @@ async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     }
     let received = match reply.provider.unwrap_or_else(|| state.provider_of(&reply.to)) {
         Provider::Twilio => state.twilio.receive(&state, &reply),
+        Provider::TeleSign => state.telesign.receive(&state, &reply),
         Provider::Acs => state.acs.receive(&state, &reply),
-        Provider::TeleSign => Err("provider: not there yet"),
     };
     match received {
         Ok(sid) => (StatusCode::ACCEPTED, Json(json!({ "sid": &*sid }))).into_response(),
@@ -163,6 +163,9 @@ async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
 pub(super) async fn not_found(uri: Uri) -> Response {
     if uri.path().starts_with("/2010-04-01/") {
         return super::twilio::not_found();
+    }
+    if uri.path().starts_with("/v1/messaging") {
+        return super::telesign::not_found();
     }
     if uri.path().starts_with("/sms") || uri.path().starts_with("/phoneNumbers") {
         return super::acs::not_found();

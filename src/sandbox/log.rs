@@ -83,6 +83,33 @@ pub struct Call {
     pub answered: bool,
 }
 
+impl Call {
+    /// A POST of which nothing else is known yet.
+    pub(super) fn new(provider: Provider, path: Arc<str>, account: Arc<str>, at_ms: i64) -> Call {
+        Call {
+            number: 0,
+            at_ms,
+            provider,
+            method: "POST",
+            path,
+            account,
+            to: Arc::default(),
+            from: Arc::default(),
+            body: Arc::default(),
+            extras: None,
+            params: 0,
+            unknown_params: 0,
+            status: None,
+            code: None,
+            sid: None,
+            request_id: None,
+            accepted: false,
+            repeat: false,
+            answered: false,
+        }
+    }
+}
+
 /// What a call may carry besides a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Extras {

@@ -16,14 +16,17 @@ pub mod faults;
 pub mod log;
 pub mod magic;
 pub mod settings;
+pub mod telesign;
 pub mod twilio;
 
 mod answer;
 mod callbacks;
 mod connection;
+mod form;
 mod kept;
 mod plan;
 mod schedule;
+mod segments;
 mod state;
 mod time;
 
@@ -33,6 +36,6 @@ pub use log::{Call, CallPage, Extras, Provider, ProviderSummary, Repeated, Summa
 pub use magic::{Behaviour, Magic, Table};
 pub use server::{Sandbox, SandboxError};
 pub use settings::{
-    AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Receipts, Replies, Settings,
-    SettingsError, TwilioAccount,
+    AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Keywords, Receipts, Replies,
+    ReportSignature, Settings, SettingsError, TeleSignAccount, TwilioAccount,
 };

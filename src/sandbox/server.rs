@@ -17,7 +17,7 @@ use super::{
     log::{CallPage, Summary},
     settings::{Settings, SettingsError},
     state::State,
-    twilio,
+    telesign, twilio,
 };
 
 /// No body of a send call or of the control surface comes near it.
@@ -131,6 +131,7 @@ async fn serve(
     let router = Router::new()
         .merge(control::routes())
         .merge(twilio::routes())
+        .merge(telesign::routes())
         .merge(acs::routes())
         .fallback(control::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

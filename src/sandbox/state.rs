@@ -16,6 +16,7 @@ use super::{
     log::{CallLog, Provider, Summary},
     schedule::Schedule,
     settings::Settings,
+    telesign::TeleSign,
     twilio::Twilio,
 };
 
@@ -27,6 +28,7 @@ pub(super) struct State {
     pub schedule: Schedule,
     pub client: reqwest::Client,
     pub twilio: Twilio,
+    pub telesign: TeleSign,
     pub acs: Acs,
     pub stopping: watch::Receiver<bool>,
     receipts: [Counters; Provider::ALL.len()],
@@ -51,6 +53,7 @@ impl State {
             schedule: Schedule::new(settings.callbacks.queue_limit),
             client: callbacks::client(&settings.callbacks)?,
             twilio: Twilio::new(&settings),
+            telesign: TeleSign::new(&settings),
             acs: Acs::new(&settings),
             stopping,
             receipts: Default::default(),
@@ -82,16 +85,16 @@ impl State {
     pub(super) fn provider_of(&self, number: &str) -> Provider {
         let lists = |provider: &Provider| match provider {
             Provider::Twilio => self.twilio.lists(number),
+            Provider::TeleSign => self.telesign.lists(number),
             Provider::Acs => self.acs.lists(number),
-            Provider::TeleSign => false,
         };
         Provider::ALL.into_iter().find(lists).unwrap_or(Provider::Twilio)
     }
 
-    /// Where an inbound message to `number` is posted.
-    pub(super) fn inbound_url(&self, number: &str) -> Option<url::Url> {
+    /// Where an inbound message to `number` is posted: to the number's own URL, else the account's, else everybody's.
+    pub(super) fn inbound_url(&self, number: &str, account: Option<&url::Url>) -> Option<url::Url> {
         let inbound = self.inbound();
-        inbound.by_number.get(number).or(inbound.every.as_ref()).cloned()
+        inbound.by_number.get(number).or(account).or(inbound.every.as_ref()).cloned()
     }
 
     /// Sets where inbound messages are posted, for one number or for all others.
@@ -146,6 +149,7 @@ impl State {
     pub(super) fn reset(&self) {
         self.schedule.clear();
         self.twilio.clear();
+        self.telesign.clear();
         self.acs.clear();
         self.tries().clear();
         self.clear_log();

@@ -20,9 +20,9 @@ use crate::sandbox::{
     magic::Behaviour,
     plan::{Text, step_delay},
     schedule::Event as Scheduled,
+    segments::segments,
     state::State,
     time,
-    twilio::segments::segments,
 };
 
 /// A message that was accepted.

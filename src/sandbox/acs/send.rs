@@ -32,9 +32,9 @@ use crate::sandbox::{
     faults::{Before, Manner},
     log::{Call, Extras, Provider, masked},
     magic::Behaviour,
+    segments::segments,
     state::State,
     time,
-    twilio::segments::segments,
 };
 
 const OTHER_REQUEST: &str =

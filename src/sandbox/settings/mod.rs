@@ -4,20 +4,28 @@
 //! Deliberately without a command line of its own: that is the caller's.
 
 mod acs;
+mod telesign;
 mod twilio;
 
 use serde::Deserialize;
 
-pub use self::acs::{AcsEvents, AcsResource, Casing, EventSchema};
-pub use self::twilio::{AccountStatus, ApiKey, TwilioAccount};
+pub use self::{
+    acs::{AcsEvents, AcsResource, Casing, EventSchema},
+    telesign::{Keywords, ReportSignature, TeleSignAccount},
+    twilio::{ApiKey, TwilioAccount},
+};
 use super::faults::Faults;
 
-/// Everything that a sandbox can be started with; [`Settings::default`] knows one account and delivers everything.
+/// Everything that a sandbox can be started with; [`Settings::default`] knows one account of each provider and delivers
+/// everything.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The Twilio accounts that may call. Default: one, [`Settings::DEFAULT_ACCOUNT_SID`] with [`Settings::DEFAULT_AUTH_TOKEN`].
     pub accounts: Vec<TwilioAccount>,
+    /// The TeleSign accounts that may call. Default: one, [`Settings::DEFAULT_CUSTOMER_ID`] with
+    /// [`Settings::DEFAULT_API_KEY`].
+    pub telesign: Vec<TeleSignAccount>,
     /// The Communication Services resources that may call. Default: one, with [`Settings::DEFAULT_ACS_ACCESS_KEY`].
     pub acs: Vec<AcsResource>,
     /// Whether and how soon receipts are posted.
@@ -47,12 +55,19 @@ impl Settings {
     /// real, either.
     pub const DEFAULT_ACS_ACCESS_KEY: &str = "c2FuZGJveC1hY2Nlc3Mta2V5LW5vdGhpbmctcmVhbC0=";
 
+    /// The customer id of the default TeleSign account.
+    pub const DEFAULT_CUSTOMER_ID: &str = "00000000-0000-0000-0000-000000000001";
+    /// The API key of the default TeleSign account. Nothing real either.
+    pub const DEFAULT_API_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+
     /// Says in clear words what is wrong, if anything is.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         for account in &self.accounts {
             account.check()?;
         }
         unique("accounts", self.accounts.iter().flat_map(TwilioAccount::users))?;
+        self.telesign.iter().try_for_each(TeleSignAccount::check)?;
+        unique("telesign", self.telesign.iter().map(|account| account.customer_id.as_str()))?;
         for resource in &self.acs {
             resource.check()?;
         }
@@ -84,6 +99,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             accounts: vec![TwilioAccount::new(Settings::DEFAULT_ACCOUNT_SID, Settings::DEFAULT_AUTH_TOKEN)],
+            telesign: vec![TeleSignAccount::new(Settings::DEFAULT_CUSTOMER_ID, Settings::DEFAULT_API_KEY)],
             acs: vec![AcsResource::new("sandbox", Settings::DEFAULT_ACS_ACCESS_KEY)],
             receipts: Receipts::default(),
             replies: Replies::default(),
@@ -95,6 +111,19 @@ impl Default for Settings {
             message_limit: 1_000_000,
         }
     }
+}
+
+/// Whether an account may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountStatus {
+    /// It may.
+    #[default]
+    Active,
+    /// Stopped for the time being.
+    Suspended,
+    /// Stopped for good.
+    Closed,
 }
 
 /// Receipts (status callbacks).

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::{SettingsError, is_sid};
+use super::{AccountStatus, SettingsError, is_sid};
 
 /// A Twilio account that the sandbox knows.
 #[derive(Clone, Deserialize)]
@@ -82,17 +82,4 @@ impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKey").field("sid", &self.sid).finish_non_exhaustive()
     }
-}
-
-/// Whether an account may send.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AccountStatus {
-    /// It may.
-    #[default]
-    Active,
-    /// Stopped for the time being.
-    Suspended,
-    /// Stopped for good.
-    Closed,
 }

@@ -15,22 +15,51 @@ use bytes::Bytes;
 use super::{
     accounts::Account,
     errors::ApiError,
-    form::Form,
     magic::MAGIC,
     messages::{Message, Status},
     new_sid, plan,
     rules::{self, Wanted},
-    segments::segments,
 };
 use crate::sandbox::{
     answer::{self, Refusal},
     connection::Line,
     faults::{Before, Manner},
+    form::Form,
     log::{Call, Provider, masked},
     magic::Behaviour,
+    segments::segments,
     state::State,
     time,
 };
+
+/// What Twilio knows; anything else is ignored, and counted in the log.
+const KNOWN: &[&str] = &[
+    "To",
+    "From",
+    "Body",
+    "MessagingServiceSid",
+    "StatusCallback",
+    "MediaUrl",
+    "ContentSid",
+    "ContentVariables",
+    "ApplicationSid",
+    "ValidityPeriod",
+    "ScheduleType",
+    "SendAt",
+    "SmartEncoded",
+    "ShortenUrls",
+    "Attempt",
+    "ProvideFeedback",
+    "ContentRetention",
+    "AddressRetention",
+    "RiskCheck",
+    "SendAsMms",
+    "FallbackFrom",
+    "PersistentAction",
+    "TrafficType",
+    "ForceDelivery",
+    "MaxPrice",
+];
 
 /// What became of a call.
 enum Fate {
@@ -49,10 +78,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let form = match &body {
-        Ok(body) => Form::read(&headers, body),
-        Err(_) => Form::too_large(),
-    };
+    let form = Form::read(&headers, &body);
     let fate = decide(&state, &named, &headers, &form);
     let number = log(&state, &named, &form, &fate);
     match fate {
@@ -73,7 +99,7 @@ fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> 
         Before::Proceed => {}
     }
     let judged = state.twilio.send_access(headers, named).and_then(|account| {
-        form.fault.map_or(Ok(()), |code| Err(ApiError::of(code)))?;
+        form.fault.map_or(Ok(()), |fault| Err(ApiError::from(fault)))?;
         let wanted = rules::judge(form, &account, &state.twilio.accounts, time::now_ms())?;
         Ok((account, wanted))
     });
@@ -174,28 +200,14 @@ fn fill(call: &mut Call, form: &Form) {
 
 fn blank(state: &State, named: &str, form: &Form) -> Call {
     let known = state.twilio.accounts.all.iter().find(|account| *account.sid == *named);
+    let path = known.map_or_else(
+        || format!("/2010-04-01/Accounts/{named}/Messages.json").into(),
+        |account| account.messages_path.clone(),
+    );
+    let account = known.map_or_else(|| named.into(), |account| account.sid.clone());
     Call {
-        number: 0,
-        at_ms: time::now_ms(),
-        provider: Provider::Twilio,
-        method: "POST",
-        path: known.map_or_else(
-            || format!("/2010-04-01/Accounts/{named}/Messages.json").into(),
-            |account| account.messages_path.clone(),
-        ),
-        account: known.map_or_else(|| named.into(), |account| account.sid.clone()),
-        to: Arc::default(),
-        from: Arc::default(),
-        body: Arc::default(),
-        extras: None,
         params: form.len(),
-        unknown_params: form.unknown(),
-        status: None,
-        code: None,
-        sid: None,
-        request_id: None,
-        accepted: false,
-        repeat: false,
-        answered: false,
+        unknown_params: form.unknown(KNOWN),
+        ..Call::new(Provider::Twilio, path, account, time::now_ms())
     }
 }

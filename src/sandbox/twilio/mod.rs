@@ -8,13 +8,11 @@ mod rules;
 
 mod accounts;
 mod errors;
-mod form;
 mod magic;
 mod messages;
 mod plan;
 mod read;
 mod receipts;
-pub(super) mod segments;
 mod signature;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,6 @@ use super::{
     accounts::{Account, POOL_OF_NONE},
     messages::{Message, Messages, Status},
     new_sid, receipts,
-    segments::segments,
 };
 use crate::sandbox::{
     callbacks::{Callback, Kind},
@@ -19,6 +18,7 @@ use crate::sandbox::{
     magic::Behaviour,
     plan::{self, Text},
     schedule::Event as Scheduled,
+    segments::segments,
     state::State,
     time,
 };
@@ -116,7 +116,7 @@ impl Twilio {
     /// Somebody sends to one of our numbers, now. Returns the sid, or why it cannot be.
     pub(in crate::sandbox) fn receive(&self, state: &State, reply: &Reply) -> Result<Arc<str>, &'static str> {
         let account = self.accounts.owner(&reply.to).ok_or("to: no account has this number")?.clone();
-        if state.inbound_url(&reply.to).is_none() {
+        if state.inbound_url(&reply.to, None).is_none() {
             return Err("no URL for inbound messages is known: set one with PUT /sandbox/inbound");
         }
         let (sid, callback) = self.inbound(state, account, &reply.from, &reply.to, &reply.body);
@@ -160,7 +160,7 @@ impl Twilio {
         };
         self.remember(&message, from);
         tracing::debug!(from = masked(from), "sandbox: somebody replied");
-        let callback = state.inbound_url(to).map(|url| receipts::inbound(&message, &url));
+        let callback = state.inbound_url(to, None).map(|url| receipts::inbound(&message, &url));
         if callback.is_none() {
             state.counters(Provider::Twilio, Kind::Reply).withheld.fetch_add(1, Relaxed);
         }
