@@ -76,6 +76,9 @@ pub struct TwilioSettings {
     /// That key's secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_secret: Option<SecretRef>,
+    /// A Messaging Service's sid (`MG…`) that the account's senders are members of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messaging_service: Option<String>,
     /// Another place than `https://api.twilio.com`: the sandbox, a proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
