@@ -20,6 +20,8 @@ mod keeping;
 mod migrations;
 #[path = "store_suite/plans.rs"]
 mod plans;
+#[path = "store_suite/polls.rs"]
+mod polls;
 #[path = "store_suite/runs.rs"]
 mod runs;
 #[path = "store_suite/settling.rs"]
@@ -48,6 +50,7 @@ macro_rules! suite {
 }
 
 suite! {
+    migrations::an_earlier_database_is_brought_up_to_date,
     migrations::opening_twice_changes_nothing,
     migrations::several_processes_may_open_at_once,
     migrations::a_newer_database_is_refused_in_words,
@@ -100,6 +103,9 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    polls::a_request_is_asked_about_until_there_is_no_use,
+    polls::what_was_put_off_is_neither_tried_nor_counted,
+    polls::the_way_and_the_first_time_are_kept_with_the_intent,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

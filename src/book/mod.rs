@@ -177,13 +177,18 @@ impl Book {
         self.channels.get(name).ok_or_else(|| missing("channel", name, self.channels.keys()))
     }
 
-    /// The account's channel with this number (digits, or the name that an alphanumeric sender has), and its name.
-    pub fn channel_of_number(&self, account: &str, number: &str) -> Option<(&str, &Channel)> {
+    /// The account's channel of this type with this number (digits, or the name that an alphanumeric sender has), and its
+    /// name. One number can be a sender of both types.
+    pub fn channel_of_number(
+        &self,
+        account: &str,
+        number: &str,
+        channel_type: ChannelType,
+    ) -> Option<(&str, &Channel)> {
         let bare = |number: &str| number.trim_start_matches('+').to_lowercase();
-        let found = self
-            .channels
-            .iter()
-            .find(|(_, channel)| channel.account == account && bare(&channel.number) == bare(number));
+        let found = self.channels.iter().find(|(_, channel)| {
+            channel.account == account && channel.channel_type == channel_type && bare(&channel.number) == bare(number)
+        });
         found.map(|(name, channel)| (name.as_str(), channel))
     }
 

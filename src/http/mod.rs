@@ -2,6 +2,7 @@
 //!
 //! A handler reads what was asked, calls one thing below it, and writes the answer: no rule lives here.
 
+mod accounts;
 mod auth;
 mod callbacks;
 mod hooks;
@@ -27,7 +28,7 @@ use crate::{
     book::Books,
     clock::Clock,
     domain::id::OrgId,
-    engine::Committer,
+    engine::{Committer, Transport},
     inbound::callbacks::Reader,
     store::{
         Store,
@@ -55,6 +56,8 @@ pub struct Api {
     pub callbacks: Committer<(OrgId, StoredCallback), ()>,
     /// What reads callbacks.
     pub reader: Reader,
+    /// How providers are called when an account is to be proven.
+    pub transport: Transport,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -70,6 +73,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/quota", get(quota::show))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{name}", get(accounts::show))
+        .route("/v1/accounts/{name}/validate", post(accounts::validate))
         .route("/hooks/{token}", post(hooks::receive))
         .route("/callbacks/{token}", any(callbacks::receive))
         .route("/healthz", get(ops::healthz))

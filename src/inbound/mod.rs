@@ -2,4 +2,6 @@
 
 pub mod callbacks;
 pub mod keywords;
+pub mod poller;
+mod replies;
 pub mod webhook;

@@ -5,9 +5,11 @@
 
 pub mod access;
 pub mod accounts;
+pub mod answers;
 pub mod callbacks;
 pub mod consents;
 pub mod control;
+pub mod conversations;
 pub mod db;
 pub mod definitions;
 pub mod events;
@@ -16,6 +18,7 @@ pub mod lanes;
 pub mod lists;
 pub mod messages;
 pub mod migrate;
+pub mod polls;
 pub mod replies;
 pub mod requests;
 pub mod runs;

@@ -17,11 +17,13 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("UPDATE requests SET due_at", "(org_id=? AND run_id=? AND number=?)"),
         ("CROSS JOIN requests", "(org_id=? AND run_id=? AND number=?)"),
         ("UPDATE message_states SET status = r", "(org_id=? AND run_id=? AND seq=?)"),
+        ("status = 'sent' AND provider_id", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("CROSS JOIN message", "(org_id=? AND run_id=? AND seq=?)"),
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
         ("seq >= $3 AND seq < $4", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
+        ("poll_at <= $2", "requests_polls (org_id=? AND poll_at>? AND poll_at<?)"),
         ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
     ];
     keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
