@@ -294,6 +294,7 @@ fn twilio(settings: &TwilioSettings, secrets: &Secrets) -> Result<TwilioAccount,
     if let (Some(sid), Some(secret)) = (&settings.api_key, &settings.api_secret) {
         account.api_key = Some(ApiKey { sid: sid.clone(), secret: secrets.resolve(secret)?.expose().to_owned() });
     }
+    account.messaging_service = settings.messaging_service.clone();
     if let Some(base_url) = &settings.base_url {
         account.base_url = base_url.clone();
     }
