@@ -8,9 +8,10 @@ use bytes::Bytes;
 use url::form_urlencoded::Serializer;
 
 use super::Twilio;
-use crate::provider::{Call, HttpRequest, Method, Outgoing, Sender, SenderKind};
-
-const FORM: &str = "application/x-www-form-urlencoded";
+use crate::provider::{
+    Call, HttpRequest, Method, Outgoing, Sender, SenderKind,
+    form::{FORM, encoded_len},
+};
 
 /// The longest that Twilio keeps a message, in seconds; also what it takes when nothing is said.
 const LONGEST_VALIDITY: u64 = 36_000;
@@ -74,12 +75,6 @@ pub(super) fn address(sender: &Sender) -> Cow<'_, str> {
             Cow::Borrowed(&sender.address)
         }
     }
-}
-
-/// How long a value is once form-encoded: one byte for what is written as it is, three for the rest.
-fn encoded_len(value: &str) -> usize {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_' | b' ');
-    value.bytes().map(|byte| if plain(byte) { 1 } else { 3 }).sum()
 }
 
 #[cfg(test)]
