@@ -11,10 +11,11 @@ use url::form_urlencoded::Serializer;
 use super::Twilio;
 use crate::{
     domain::phone::E164,
-    provider::{Call, HttpRequest, Method, Outgoing, Sender, SenderKind},
+    provider::{
+        Call, HttpRequest, Method, Outgoing, Sender, SenderKind,
+        form::{FORM, encoded_len},
+    },
 };
-
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Twilio advises against five seconds and less.
 const SHORTEST_VALIDITY: u64 = 6;
@@ -123,12 +124,6 @@ pub(super) fn address(sender: &Sender) -> Cow<'_, str> {
             Cow::Borrowed(&sender.address)
         }
     }
-}
-
-/// How long a value is once form-encoded: one byte for what is written as it is, three for the rest.
-fn encoded_len(value: &str) -> usize {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_' | b' ');
-    value.bytes().map(|byte| if plain(byte) { 1 } else { 3 }).sum()
 }
 
 #[cfg(test)]
