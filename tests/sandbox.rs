@@ -4,7 +4,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers panic as its tests do")]
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, extract::State, http::HeaderMap, http::Uri, routing::post};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -469,13 +473,18 @@ async fn magic_recipients_do_what_the_table_says() {
     ] {
         assert_eq!(twice(suffix).await, (first, second), "{suffix}");
     }
-    for row in herald::sandbox::MAGIC {
-        assert_eq!(row.suffix.len(), 5);
-        assert_eq!(herald::sandbox::MAGIC.iter().filter(|other| other.suffix == row.suffix).count(), 1);
+    let tables = herald::sandbox::magic::TABLES;
+    for table in tables {
+        let shared = herald::sandbox::magic::COMMON.rows.iter().filter(|_| table.of != "any");
+        let suffixes: Vec<&str> = table.rows.iter().chain(shared).map(|row| row.suffix).collect();
+        let different: HashSet<&str> = suffixes.iter().copied().filter(|suffix| suffix.len() == 5).collect();
+        assert_eq!(different.len(), suffixes.len(), "{}", table.of);
     }
-    let table = bench.control(Method::GET, "/sandbox/magic", Value::Null).await.json;
-    assert_eq!(table.as_array().map(Vec::len), Some(herald::sandbox::MAGIC.len()));
-    assert_eq!(table[1]["behaviour"], json!({ "refuse_once": 20429 }));
+    let shown = bench.control(Method::GET, "/sandbox/magic", Value::Null).await.json;
+    let rows = shown.as_array().unwrap();
+    assert_eq!(rows.len(), tables.iter().map(|table| table.rows.len()).sum::<usize>());
+    let once = rows.iter().find(|row| row["of"] == "twilio" && row["suffix"] == "90429").unwrap();
+    assert_eq!(once["behaviour"], json!({ "refuse_once": 20429 }));
 }
 
 #[tokio::test]

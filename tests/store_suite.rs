@@ -20,6 +20,8 @@ mod keeping;
 mod migrations;
 #[path = "store_suite/plans.rs"]
 mod plans;
+#[path = "store_suite/polls.rs"]
+mod polls;
 #[path = "store_suite/runs.rs"]
 mod runs;
 #[path = "store_suite/settling.rs"]
@@ -103,6 +105,9 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    polls::a_request_is_asked_about_until_there_is_no_use,
+    polls::what_was_put_off_is_neither_tried_nor_counted,
+    polls::the_way_and_the_first_time_are_kept_with_the_intent,
     timeline::messages_of_runs_that_say_so_leave_activities,
     timeline::an_upload_that_failed_leaves_no_activities,
     timeline::pages_of_activities_follow_one_another,

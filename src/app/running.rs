@@ -17,7 +17,7 @@ use crate::{
     http::{self, Api},
     inbound::{
         callbacks::{Applier, Reader},
-        keywords::Keywords,
+        keywords::{BadKeywords, Keywords},
         poller::{Ask, Poller},
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
@@ -59,6 +59,9 @@ pub enum Broken {
     /// A task panicked.
     #[error("a task has broken")]
     Task(#[from] JoinError),
+    /// The settings name a word that cannot be a keyword.
+    #[error(transparent)]
+    Keywords(#[from] BadKeywords),
 }
 
 /// A running herald.
@@ -79,7 +82,7 @@ impl Running {
             running.serve(app, listener, stopped.clone())?;
         }
         if roles.scheduler {
-            running.schedule(app, &stopped);
+            running.schedule(app, &stopped)?;
             running.poll(app, &stopped)?;
         }
         if roles.worker {
@@ -146,7 +149,7 @@ impl Running {
         Ok(())
     }
 
-    fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) {
+    fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), Broken> {
         let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
         let scheduler = Scheduler { store: store.clone(), books: books.clone(), clock: clock.clone() };
         let upkeep = Upkeep { store: store.clone(), books: books.clone() };
@@ -158,7 +161,7 @@ impl Running {
             books,
             clock: clock.clone(),
             metrics: app.metrics.clone(),
-            keywords: Arc::new(Keywords::default()),
+            keywords: Arc::new(Keywords::configured(&app.config.keywords)?),
         };
         self.tasks.spawn(every("schedules", clock.clone(), stopped.clone(), move |now| {
             let scheduler = scheduler.clone();
@@ -176,6 +179,7 @@ impl Running {
             let applier = applier.clone();
             async move { applier.tick(now).await }
         }));
+        Ok(())
     }
 
     fn poll(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), NoClient> {

@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigProblem, LogFormat, Overrides},
     domain::id::OrgId,
+    inbound::keywords::Keywords,
     secret::Secrets,
     store::StoreError,
     telemetry,
@@ -159,6 +160,7 @@ pub fn main() -> ExitCode {
 
 fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     let config = load(&cli).map_err(input)?;
+    Keywords::configured(&config.keywords).map_err(input)?;
     telemetry::init_logs(&config.log).map_err(input)?;
     let context = Context { config, out: Out::new(cli.output), org: cli.org };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

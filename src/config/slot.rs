@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
-use super::{Config, DatabaseUrl, LogFormat};
-use crate::domain::time::Span;
+use super::{Config, DatabaseUrl, LogFormat, WordLists};
+use crate::domain::{locale::Locale, time::Span};
 
 /// Every setting's path.
 pub(super) const KEYS: &[&str] = &[
@@ -23,6 +23,10 @@ pub(super) const KEYS: &[&str] = &[
     "intake.coalesce",
     "intake.coalesce_contacts",
     "api.max_body_bytes",
+    "keywords.stop",
+    "keywords.start",
+    "keywords.yes",
+    "keywords.help",
 ];
 
 impl Config {
@@ -43,6 +47,10 @@ impl Config {
             "intake.coalesce" => Slot::WaitOrNot(&mut self.intake.coalesce),
             "intake.coalesce_contacts" => Slot::Count(&mut self.intake.coalesce_contacts, 100),
             "api.max_body_bytes" => Slot::Count(&mut self.api.max_body_bytes, usize::MAX),
+            "keywords.stop" => Slot::Words(&mut self.keywords.stop),
+            "keywords.start" => Slot::Words(&mut self.keywords.start),
+            "keywords.yes" => Slot::Words(&mut self.keywords.yes),
+            "keywords.help" => Slot::Words(&mut self.keywords.help),
             _ => return None,
         })
     }
@@ -61,6 +69,8 @@ enum Kind {
     Bare,
     Text,
     Number,
+    /// Lists of texts by name, or why it is not that.
+    Lists(Option<WordLists>),
     Other(&'static str),
 }
 
@@ -72,6 +82,9 @@ impl Given {
 
     /// From a file.
     pub(super) fn typed(value: &DeValue<'_>) -> Self {
+        if let Some(table) = value.as_table() {
+            return Self { text: String::new(), kind: Kind::Lists(lists(table)) };
+        }
         match (value.as_str(), value.as_integer()) {
             (Some(text), _) => Self { text: text.to_owned(), kind: Kind::Text },
             (_, Some(number)) if number.radix() == 10 => Self { text: number.as_str().to_owned(), kind: Kind::Number },
@@ -82,15 +95,29 @@ impl Given {
     fn text(&self, expected: &str) -> Result<&str, String> {
         match self.kind {
             Kind::Bare | Kind::Text => Ok(&self.text),
-            Kind::Number | Kind::Other(_) => Err(format!("{expected}, found {}", self.found())),
+            Kind::Number | Kind::Lists(_) | Kind::Other(_) => Err(format!("{expected}, found {}", self.found())),
         }
     }
 
     fn number(&self) -> Option<usize> {
         match self.kind {
             Kind::Bare | Kind::Number => self.text.trim().replace('_', "").parse().ok(),
-            Kind::Text | Kind::Other(_) => None,
+            Kind::Text | Kind::Lists(_) | Kind::Other(_) => None,
         }
+    }
+
+    /// Lists by language. In a variable they are written as in the file.
+    fn words(&self) -> Option<WordLists> {
+        let found = match &self.kind {
+            Kind::Lists(found) => found.clone(),
+            Kind::Bare => {
+                let text = format!("words = {}", self.text);
+                let table = DeTable::parse(&text).ok()?;
+                table.get_ref().get("words").and_then(|value| lists(value.get_ref().as_table()?))
+            }
+            Kind::Text | Kind::Number | Kind::Other(_) => None,
+        };
+        found.filter(|lists| lists.keys().all(|language| language.parse::<Locale>().is_ok()))
     }
 
     /// The value, for a message.
@@ -98,6 +125,7 @@ impl Given {
         match self.kind {
             Kind::Bare | Kind::Text => format!("\"{}\"", self.text),
             Kind::Number => format!("the number {}", self.text),
+            Kind::Lists(_) => "a table".to_owned(),
             Kind::Other(kind) => format!("a value of type {kind}"),
         }
     }
@@ -113,6 +141,7 @@ pub(super) enum Slot<'c> {
     Count(&'c mut usize, usize),
     Wait(&'c mut Duration),
     WaitOrNot(&'c mut Duration),
+    Words(&'c mut WordLists),
 }
 
 impl Slot<'_> {
@@ -144,6 +173,7 @@ impl Slot<'_> {
                 *slot = wait(given).filter(|wait| !wait.is_zero()).ok_or_else(|| found(WAIT))?;
             }
             Self::WaitOrNot(slot) => *slot = wait(given).ok_or_else(|| found(WAIT))?,
+            Self::Words(slot) => *slot = given.words().ok_or_else(|| found(WORDS))?,
         }
         Ok(())
     }
@@ -153,6 +183,16 @@ const WAIT: &str = "a length of time like \"250ms\", \"30s\" or \"15m\"";
 
 fn wait(given: &Given) -> Option<Duration> {
     given.text(WAIT).ok()?.parse::<Span>().ok().map(|span| span.0)
+}
+
+const WORDS: &str = "lists of words by language, like { es = [\"BAJA\"], de = [\"ABMELDEN\"] }";
+
+/// A table of nothing but lists of texts.
+fn lists(table: &DeTable<'_>) -> Option<WordLists> {
+    let list = |value: &DeValue<'_>| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|word| word.get_ref().as_str().map(str::to_owned)).collect()
+    };
+    table.iter().map(|(name, value)| Some((name.get_ref().to_string(), list(value.get_ref())?))).collect()
 }
 
 fn count(most: usize) -> String {

@@ -27,6 +27,7 @@ pub mod reason;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod session;
 pub mod state;
 pub mod timeline;
 pub mod wishes;

@@ -6,8 +6,7 @@ use std::{fmt, str::FromStr};
 use serde::Serialize;
 
 use super::{
-    contact::ChannelType,
-    id::{MessageId, ReplyId},
+    id::{ConsentChangeId, MessageId, ReplyId},
     message::Status,
     time::Timestamp,
 };
@@ -63,8 +62,8 @@ pub enum Happening {
     Message(MessageId),
     /// A message from the contact.
     Reply(ReplyId),
-    /// What is known of the contact's consent on a channel type was said.
-    Consent(ChannelType),
+    /// A change of the contact's consent.
+    Consent(ConsentChangeId),
 }
 
 impl Happening {
@@ -83,7 +82,7 @@ impl fmt::Display for Happening {
         match self {
             Self::Message(id) => id.fmt(f),
             Self::Reply(id) => id.fmt(f),
-            Self::Consent(channel_type) => channel_type.fmt(f),
+            Self::Consent(id) => id.fmt(f),
         }
     }
 }
@@ -166,6 +165,15 @@ pub fn replies_before(place: Option<Place>) -> Before<ReplyId> {
     }
 }
 
+/// The change of consent before which those before a place are; all if there is none. Its id begins with its time, so that the
+/// first id that a time can have stands for all that is earlier.
+pub fn consents_before(place: Option<Place>) -> Option<ConsentChangeId> {
+    place.map(|Place { at, what }| match what {
+        Happening::Consent(id) => id,
+        Happening::Message(_) | Happening::Reply(_) => ConsentChangeId::new(at, 0),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -173,20 +181,20 @@ mod tests {
     use super::*;
     use crate::domain::id::RunId;
 
-    fn happening((kind, id): (u8, u128)) -> Happening {
-        let epoch = Timestamp::from_millis(0);
+    fn happening(at: Timestamp, (kind, id): (u8, u128)) -> Happening {
         match kind {
-            0 => Happening::Message(MessageId { run: RunId::new(epoch, id << 100), seq: 1 + (id % 3) as i64 }),
-            1 => Happening::Reply(ReplyId::new(epoch, id << 100)),
-            2 => Happening::Consent(ChannelType::Sms),
-            _ => Happening::Consent(ChannelType::WhatsApp),
+            0 => Happening::Message(MessageId { run: RunId::new(at, id << 100), seq: 1 + (id % 3) as i64 }),
+            1 => Happening::Reply(ReplyId::new(at, id << 100)),
+            _ => Happening::Consent(ConsentChangeId::new(at, id << 100)),
         }
     }
 
     fn places() -> impl Strategy<Value = Place> {
         // Few times, so that much happens at the same one.
-        (0i64..4, (0u8..4, 0u128..4))
-            .prop_map(|(at, what)| Place { at: Timestamp::from_millis(at), what: happening(what) })
+        (0i64..4, (0u8..3, 0u128..4)).prop_map(|(at, what)| {
+            let at = Timestamp::from_millis(at);
+            Place { at, what: happening(at, what) }
+        })
     }
 
     fn part_of<Id: PartialOrd>(before: &Before<Id>, at: Timestamp, id: &Id) -> bool {
@@ -209,7 +217,7 @@ mod tests {
             let part = match other.what {
                 Happening::Message(id) => part_of(&messages_before(Some(place)), other.at, &id),
                 Happening::Reply(id) => part_of(&replies_before(Some(place)), other.at, &id),
-                Happening::Consent(_) => other < place,
+                Happening::Consent(id) => consents_before(Some(place)).is_some_and(|before| id < before),
             };
             prop_assert_eq!(part, other < place);
         }
@@ -234,7 +242,9 @@ mod tests {
         ] {
             assert_eq!((ActivityState::of(status, None), ActivityState::of(status, due)), (now, later), "{status}");
         }
-        for wrong in ["", "1", "1.", ".msg_x", "x.sms", "1.email", "1.run_00000000000000000000000000"] {
+        for wrong in
+            ["", "1", "1.", ".msg_x", "1.sms", "x.cns_00000000000000000000000000", "1.run_00000000000000000000000000"]
+        {
             assert_eq!(wrong.parse::<Place>(), Err(NotAPlace), "{wrong}");
         }
     }

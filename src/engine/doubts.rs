@@ -93,8 +93,8 @@ impl Job<'_> {
                 taken.push(provider_id.clone());
                 self.verdict.found(&doubtful, provider_id, status, why, self.shared.clock.now());
             }
-            (Some(Found::NotSent), Some((status, reason))) => {
-                let state = MessageState::new(status, Some(reason.into()), self.shared.clock.now());
+            (Some(Found::NotSent), Some((status, why))) => {
+                let state = MessageState::new(status, Some(why), self.shared.clock.now());
                 self.verdict.add(doubtful.seq, state);
             }
             (Some(Found::NotSent), None) => ready.push(Ready { via: self.route.via.clone(), ..doubtful }),

@@ -4,7 +4,7 @@
 //! leave in waves, as many as the channel's pace lets go in half a second, so that a crash leaves few in doubt and a pause is
 //! noticed soon.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
@@ -23,6 +23,7 @@ use crate::{
     domain::{
         circuit::{Passage, Seen},
         contact::ChannelType,
+        id::ConsentChangeId,
         message::Status,
         pace::Unit,
         phone::E164,
@@ -30,6 +31,7 @@ use crate::{
         quota,
         reason::{Reason, Why},
         run::{Pinned, RunStatus},
+        session,
         state::MessageState,
         time::Timestamp,
     },
@@ -168,12 +170,19 @@ impl Job<'_> {
         let people: Vec<E164> = messages.iter().map(|message| message.to).collect();
         let channel_type: ChannelType = self.route.channel.channel_type;
         let consents = self.shared.store.consents(&self.request.org, channel_type, &people).await?;
+        let last_inbound = if session::is_kept(channel_type) {
+            self.shared.store.last_inbound(&self.request.org, &self.route.channel_name, &people).await?
+        } else {
+            BTreeMap::new()
+        };
         let facts = Facts {
             request: self.request,
             pinned: &self.pinned,
             run_status,
             content: self.content().await?,
             consents,
+            channel_type,
+            last_inbound,
             callback: self.shared.callback_url(&self.book, &self.route.account.name),
             via: &self.route.via,
             first_sent: self.first_sent,
@@ -318,18 +327,19 @@ impl Job<'_> {
     async fn keep_opt_outs(&self) -> Result<(), LetGo> {
         let (channel_type, at) = (self.route.channel.channel_type, self.shared.clock.now());
         let change = |(of, source): &(E164, String)| ConsentChange {
+            id: ConsentChangeId::new(at, rand::random()),
             channel_type,
             of: *of,
             consent: Consent::Out,
             source: source.clone(),
+            actor: "provider".to_owned(),
             at,
         };
         let changes: Vec<ConsentChange> = self.verdict.opted_out().iter().map(change).collect();
-        if changes.is_empty() {
-            Ok(())
-        } else {
-            Ok(self.shared.store.set_consents(&self.request.org, &changes).await?)
+        if !changes.is_empty() {
+            self.shared.store.set_consents(&self.request.org, &changes).await?;
         }
+        Ok(())
     }
 }
 

@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use super::{Api, Shared, auth::Reader, problem::Problem};
 use crate::{
     book::Book,
-    domain::{contact::ChannelType, phone::E164, timeline::Place},
-    inbound::timeline::{Item, Page, Sender, TimelineConsent, TimelineMessage, Timelines},
-    store::timeline::TimelineReply,
+    domain::{contact::ChannelType, id::ConsentChangeId, phone::E164, timeline::Place},
+    inbound::timeline::{Item, Page, Sender, TimelineMessage, Timelines},
+    store::{
+        consents::{Consent, StoredConsent},
+        timeline::TimelineReply,
+    },
 };
 
 #[derive(Deserialize)]
@@ -87,7 +90,7 @@ pub fn items(page: &Page) -> Vec<Value> {
     let item = |item: &Item| match item {
         Item::Message(one) => message(one),
         Item::Reply { reply: one, from, channel } => reply(one, *from, channel.as_ref()),
-        Item::Consent(one) => consent(one),
+        Item::Consent(id, change) => consent(*id, change),
     };
     page.items.iter().map(item).collect()
 }
@@ -126,6 +129,7 @@ fn reply(one: &TimelineReply, from: E164, channel: Option<&Sender>) -> Value {
     json!({
         "kind": "reply", "id": one.id, "created_at": one.received_at,
         "subject": format!("Inbound {by}"), "text": one.text, "media": one.media,
+        "media_refused": one.media_refused, "conversation": one.conversation,
         "channel": one.channel, "channel_type": channel.map(|channel| channel.channel_type),
         "provider": channel.and_then(|channel| channel.provider).map(|provider| provider.as_str()),
         "sender": from, "receiver": channel.map(|channel| &channel.number),
@@ -134,11 +138,16 @@ fn reply(one: &TimelineReply, from: E164, channel: Option<&Sender>) -> Value {
     })
 }
 
-fn consent(one: &TimelineConsent) -> Value {
-    let (verb, state) = if one.consent == "out" { ("Opted out of", "opted_out") } else { ("Opted in to", "opted_in") };
+fn consent(id: ConsentChangeId, change: &StoredConsent) -> Value {
+    let by = label(change.channel_type);
+    let subject = match change.consent {
+        Consent::In => format!("Opted in to {by}"),
+        Consent::Out => format!("Opted out of {by}"),
+        Consent::Unknown => format!("Consent to {by} is unknown again"),
+    };
     json!({
-        "kind": "consent", "id": one.channel_type, "created_at": one.at,
-        "subject": format!("{verb} {}", label(one.channel_type)),
-        "channel_type": one.channel_type, "consent": state, "source": one.source,
+        "kind": "consent", "id": id, "created_at": change.changed_at, "subject": subject,
+        "channel_type": change.channel_type, "consent": change.consent.name(), "source": change.source,
+        "actor": change.actor,
     })
 }

@@ -3,5 +3,6 @@
 pub mod callbacks;
 pub mod keywords;
 pub mod poller;
+mod replies;
 pub mod timeline;
 pub mod webhook;

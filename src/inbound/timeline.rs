@@ -11,17 +11,18 @@ use crate::{
         account::ProviderKind,
         contact::ChannelType,
         definition::Channel,
-        id::{MessageId, RequestId, RunId},
+        id::{ConsentChangeId, MessageId, RequestId, RunId},
         locale::Locale,
         message::Status,
         phone::E164,
         run::RunStatus,
         state::MessageState,
         time::Timestamp,
-        timeline::{ActivityState, Happening, Place, messages_before, replies_before},
+        timeline::{ActivityState, Happening, Place, consents_before, messages_before, replies_before},
     },
     store::{
         Store, StoreError,
+        consents::StoredConsent,
         messages::StoredMessage,
         timeline::{Activity, ActivityRequest, ActivityRun, TimelineReply},
     },
@@ -68,8 +69,8 @@ pub enum Item {
         /// The channel that it came to, as far as it is still there.
         channel: Option<Sender>,
     },
-    /// What was said of the contact's consent.
-    Consent(TimelineConsent),
+    /// A change of the contact's consent.
+    Consent(ConsentChangeId, StoredConsent),
 }
 
 /// A message on a timeline.
@@ -104,24 +105,11 @@ pub struct Sender {
     pub provider: Option<ProviderKind>,
 }
 
-/// What was said of a contact's consent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimelineConsent {
-    /// On which channel type.
-    pub channel_type: ChannelType,
-    /// `in` or `out`.
-    pub consent: String,
-    /// Who or what said so.
-    pub source: String,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// What the store has, before it is put together.
 enum Found {
     Message(Activity),
     Reply(TimelineReply),
-    Consent(TimelineConsent),
+    Consent(ConsentChangeId, StoredConsent),
 }
 
 impl Found {
@@ -129,7 +117,7 @@ impl Found {
         match self {
             Self::Message(activity) => Place { at: activity.created_at, what: Happening::Message(activity.id) },
             Self::Reply(reply) => Place { at: reply.received_at, what: Happening::Reply(reply.id) },
-            Self::Consent(consent) => Place { at: consent.at, what: Happening::Consent(consent.channel_type) },
+            Self::Consent(id, change) => Place { at: change.changed_at, what: Happening::Consent(*id) },
         }
     }
 }
@@ -157,12 +145,8 @@ impl Timelines {
         let org = &book.organization.id;
         let activities = self.store.activities_of(org, contact, messages_before(after), ONE_MORE).await?;
         let replies = self.store.replies_of(org, contact, replies_before(after), ONE_MORE).await?;
-        let consents = self.store.consent_of(org, contact).await?;
-        let consents = consents.into_iter().filter_map(|(channel_type, consent, source, at)| {
-            let consent =
-                Found::Consent(TimelineConsent { channel_type: channel_type.parse().ok()?, consent, source, at });
-            Some(consent).filter(|consent| after.is_none_or(|after| consent.place() < after))
-        });
+        let changes = self.store.consent_history(org, contact, consents_before(after), ONE_MORE).await?;
+        let consents = changes.into_iter().filter_map(|change| Some(Found::Consent(change.id?, change)));
         let found = activities.into_iter().map(Found::Message);
         let found = found.chain(replies.into_iter().map(Found::Reply)).chain(consents).collect();
         self.page(book, found, Some(contact), now).await
@@ -203,8 +187,8 @@ impl Timelines {
                     let channel = book.channel(&reply.channel).ok().map(|channel| sender(book, channel));
                     items.push(Item::Reply { reply, from, channel });
                 }
-                (Found::Consent(consent), Some(_)) => items.push(Item::Consent(consent)),
-                (Found::Reply(_) | Found::Consent(_), None) => {}
+                (Found::Consent(id, change), Some(_)) => items.push(Item::Consent(id, change)),
+                (Found::Reply(_) | Found::Consent(..), None) => {}
             }
         }
         Ok(Page { items, next })
@@ -216,7 +200,7 @@ impl Timelines {
             .iter()
             .filter_map(|found| match found {
                 Found::Message(activity) => Some(activity),
-                Found::Reply(_) | Found::Consent(_) => None,
+                Found::Reply(_) | Found::Consent(..) => None,
             })
             .collect();
         if activities.is_empty() {
@@ -225,8 +209,9 @@ impl Timelines {
         let ids: Vec<_> = activities.iter().map(|activity| activity.id).collect();
         let runs: BTreeSet<_> = ids.iter().map(|id| id.run).collect();
         let requests: BTreeSet<_> = activities.iter().map(|activity| activity.request).collect();
+        let messages = self.store.messages_by_id(org, &ids).await?;
         Ok(Details {
-            messages: self.store.messages_by_id(org, &ids).await?,
+            messages: messages.into_iter().map(|message| (message.id, message)).collect(),
             runs: self.store.activity_runs(org, runs).await?,
             requests: self.store.activity_requests(org, requests).await?,
         })

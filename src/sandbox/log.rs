@@ -8,14 +8,31 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::callbacks::CallbackCounts;
 
 /// Recipients listed in [`Summary::more_than_once`] at most; the count goes on.
 const LISTED: usize = 20;
 
-/// One attempt to send.
+/// Whose wire format a call is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// Twilio, SMS and WhatsApp.
+    Twilio,
+    /// TeleSign.
+    TeleSign,
+    /// Azure Communication Services.
+    Acs,
+}
+
+impl Provider {
+    /// All of them.
+    pub const ALL: [Provider; 3] = [Provider::Twilio, Provider::TeleSign, Provider::Acs];
+}
+
+/// One attempt to send to one recipient; a call that names many leaves an entry for each.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
     /// Its place in the order of calls, from 1; also the cursor.
@@ -23,7 +40,7 @@ pub struct Call {
     /// When it was decided on, in milliseconds since 1970.
     pub at_ms: i64,
     /// Whose wire format.
-    pub provider: &'static str,
+    pub provider: Provider,
     /// The HTTP method.
     pub method: &'static str,
     /// The path, without the query.
@@ -41,6 +58,9 @@ pub struct Call {
     /// The text as given.
     #[serde(serialize_with = "text")]
     pub body: Arc<str>,
+    /// What there is besides the text, if anything.
+    #[serde(flatten)]
+    pub extras: Option<Box<Extras>>,
     /// How many parameters the call had.
     pub params: u32,
     /// How many of them the provider does not know, and ignores.
@@ -54,8 +74,51 @@ pub struct Call {
     pub sid: Option<Arc<str>>,
     /// Whether the message counts as handed over, whatever the caller was told.
     pub accepted: bool,
+    /// The caller's own id of the message, by which its repeats are known (Communication Services).
+    #[serde(serialize_with = "optional_text")]
+    pub request_id: Option<Arc<str>>,
+    /// Whether it was a repeat of one that was accepted: answered as that one was, and not handed over again.
+    pub repeat: bool,
     /// Whether an answer was handed to the connection. False while a slow answer waits, and for ever if it hangs.
     pub answered: bool,
+}
+
+impl Call {
+    /// A POST of which nothing else is known yet.
+    pub(super) fn new(provider: Provider, path: Arc<str>, account: Arc<str>, at_ms: i64) -> Call {
+        Call {
+            number: 0,
+            at_ms,
+            provider,
+            method: "POST",
+            path,
+            account,
+            to: Arc::default(),
+            from: Arc::default(),
+            body: Arc::default(),
+            extras: None,
+            params: 0,
+            unknown_params: 0,
+            status: None,
+            code: None,
+            sid: None,
+            request_id: None,
+            accepted: false,
+            repeat: false,
+            answered: false,
+        }
+    }
+}
+
+/// What a call may carry besides a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Extras {
+    /// The content template, as given.
+    pub content_sid: Option<String>,
+    /// The values for its placeholders, as given.
+    pub content_variables: Option<String>,
+    /// The links of the media.
+    pub media: Vec<String>,
 }
 
 /// A page of the log.
@@ -76,6 +139,8 @@ pub struct Summary {
     pub calls: u64,
     /// Messages accepted (handed over).
     pub accepted: u64,
+    /// Repeats of accepted ones, known as such by the caller's id: answered, and not handed over again.
+    pub repeats: u64,
     /// Different recipients among them.
     pub unique_recipients: u64,
     /// Recipients accepted more than once.
@@ -98,6 +163,27 @@ pub struct Summary {
     pub log_kept: u64,
     /// Calls that the log no longer holds.
     pub log_dropped: u64,
+    /// Subscriptions to events that get none, as their receiver failed the handshake.
+    pub failed_handshakes: u64,
+    /// The same for each provider.
+    pub providers: BTreeMap<Provider, ProviderSummary>,
+}
+
+/// What one provider's calls and callbacks add up to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ProviderSummary {
+    /// Calls received.
+    pub calls: u64,
+    /// Messages accepted (handed over).
+    pub accepted: u64,
+    /// Repeats of accepted ones.
+    pub repeats: u64,
+    /// Calls refused, by the provider's code, or `dropped`.
+    pub refused: BTreeMap<String, u64>,
+    /// Receipts.
+    pub receipts: CallbackCounts,
+    /// Replies.
+    pub replies: CallbackCounts,
 }
 
 /// A recipient that was accepted more than once.
@@ -114,6 +200,7 @@ pub struct Repeated {
 pub(super) struct Counts {
     pub calls: u64,
     pub accepted: u64,
+    pub repeats: u64,
     pub unique: u64,
     pub repeated: u64,
     pub first_repeated: Vec<Repeated>,
@@ -121,6 +208,7 @@ pub(super) struct Counts {
     pub unanswered: u64,
     pub kept: u64,
     pub dropped: u64,
+    pub providers: BTreeMap<Provider, ProviderSummary>,
 }
 
 /// The log, shared by every handler.
@@ -134,12 +222,19 @@ struct Inner {
     kept: VecDeque<Call>,
     last_number: u64,
     dropped: u64,
-    calls: u64,
-    accepted: u64,
     answered: u64,
     repeated: u64,
     first_repeated: Vec<Arc<str>>,
     recipients: HashMap<Arc<str>, u32>,
+    providers: BTreeMap<Provider, Calls>,
+}
+
+/// The calls of one provider.
+#[derive(Default)]
+struct Calls {
+    calls: u64,
+    accepted: u64,
+    repeats: u64,
     refused: BTreeMap<Option<u32>, u64>,
 }
 
@@ -152,13 +247,16 @@ impl CallLog {
     pub(super) fn add(&self, mut call: Call) -> u64 {
         let mut inner = self.inner();
         inner.last_number += 1;
-        inner.calls += 1;
         call.number = inner.last_number;
+        let calls = inner.providers.entry(call.provider).or_default();
+        calls.calls += 1;
         if call.accepted {
-            inner.accepted += 1;
+            calls.accepted += 1;
             inner.count_recipient(&call.to);
+        } else if call.repeat {
+            calls.repeats += 1;
         } else {
-            *inner.refused.entry(call.code).or_default() += 1;
+            *calls.refused.entry(call.code).or_default() += 1;
         }
         if inner.kept.len() >= self.limit {
             inner.kept.pop_front();
@@ -201,10 +299,17 @@ impl CallLog {
     pub(super) fn counts(&self) -> Counts {
         let inner = self.inner();
         let times = |to: &Arc<str>| inner.recipients.get(to).copied().unwrap_or(0);
-        let name = |code: &Option<u32>| code.map_or_else(|| "dropped".to_owned(), |code| code.to_string());
+        let providers: BTreeMap<Provider, ProviderSummary> =
+            inner.providers.iter().map(|(provider, calls)| (*provider, calls.sum())).collect();
+        let mut refused = BTreeMap::new();
+        for (code, count) in providers.values().flat_map(|provider| &provider.refused) {
+            *refused.entry(code.clone()).or_default() += count;
+        }
+        let calls = providers.values().map(|provider| provider.calls).sum::<u64>();
         Counts {
-            calls: inner.calls,
-            accepted: inner.accepted,
+            calls,
+            accepted: providers.values().map(|provider| provider.accepted).sum(),
+            repeats: providers.values().map(|provider| provider.repeats).sum(),
             unique: inner.recipients.len() as u64,
             repeated: inner.repeated,
             first_repeated: inner
@@ -212,10 +317,11 @@ impl CallLog {
                 .iter()
                 .map(|to| Repeated { to: to.to_string(), times: times(to) })
                 .collect(),
-            refused: inner.refused.iter().map(|(code, count)| (name(code), *count)).collect(),
-            unanswered: inner.calls.saturating_sub(inner.answered),
+            refused,
+            unanswered: calls.saturating_sub(inner.answered),
             kept: inner.kept.len() as u64,
             dropped: inner.dropped,
+            providers,
         }
     }
 
@@ -239,6 +345,19 @@ impl Inner {
             if self.first_repeated.len() < LISTED {
                 self.first_repeated.push(to.clone());
             }
+        }
+    }
+}
+
+impl Calls {
+    fn sum(&self) -> ProviderSummary {
+        let name = |code: &Option<u32>| code.map_or_else(|| "dropped".to_owned(), |code| code.to_string());
+        ProviderSummary {
+            calls: self.calls,
+            accepted: self.accepted,
+            repeats: self.repeats,
+            refused: self.refused.iter().map(|(code, count)| (name(code), *count)).collect(),
+            ..ProviderSummary::default()
         }
     }
 }

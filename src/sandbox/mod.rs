@@ -10,22 +10,32 @@
 
 mod server;
 
+pub mod acs;
 mod control;
 pub mod faults;
 pub mod log;
 pub mod magic;
 pub mod settings;
+pub mod telesign;
 pub mod twilio;
 
+mod answer;
 mod callbacks;
 mod connection;
+mod form;
+mod kept;
+mod plan;
 mod schedule;
+mod segments;
 mod state;
 mod time;
 
 pub use callbacks::CallbackCounts;
 pub use faults::{Faults, Slow, Throttle};
-pub use log::{Call, CallPage, Repeated, Summary};
-pub use magic::{Behaviour, MAGIC, Magic};
+pub use log::{Call, CallPage, Extras, Provider, ProviderSummary, Repeated, Summary};
+pub use magic::{Behaviour, Magic, Table};
 pub use server::{Sandbox, SandboxError};
-pub use settings::{AccountStatus, ApiKey, Callbacks, Receipts, Replies, Settings, SettingsError, TwilioAccount};
+pub use settings::{
+    AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Keywords, Receipts, Replies,
+    ReportSignature, Settings, SettingsError, TeleSignAccount, TwilioAccount,
+};

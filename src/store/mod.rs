@@ -5,9 +5,11 @@
 
 pub mod access;
 pub mod accounts;
+pub mod answers;
 pub mod callbacks;
 pub mod consents;
 pub mod control;
+pub mod conversations;
 pub mod db;
 pub mod definitions;
 pub mod events;

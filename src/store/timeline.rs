@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::domain::{
     contact::{Contact, REGARDING, RELATIONSHIP},
-    id::{ConfigurationId, MessageId, OrgId, ReplyId, RequestId, RunId},
+    id::{ConfigurationId, ConversationId, MessageId, OrgId, ReplyId, RequestId, RunId},
     phone::E164,
     run::{Pinned, REQUEST_SIZE, RunStatus},
     time::Timestamp,
@@ -19,7 +19,6 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Row, Tx, args, json_rows},
-    messages::{StoredMessage, read_message},
     runs::{NewMessage, Place},
 };
 
@@ -71,6 +70,10 @@ pub struct TimelineReply {
     pub text: String,
     /// Links to what was attached.
     pub media: Vec<String>,
+    /// How many attachments were refused.
+    pub media_refused: i64,
+    /// The conversation that it is part of.
+    pub conversation: Option<ConversationId>,
     /// `stop`, `start`, `help`, or empty.
     pub keyword: String,
     /// The message that it answers; empty if that is not known.
@@ -176,7 +179,7 @@ impl Store {
         before: Before<ReplyId>,
         limit: i64,
     ) -> Result<Vec<TimelineReply>, StoreError> {
-        let sql = "SELECT reply_id, channel, text, media, keyword, answers, received_at FROM replies
+        let sql = "SELECT reply_id, channel, text, media, keyword, answers, received_at, media_refused, conversation FROM replies
                    WHERE org_id = $1 AND recipient = $2 AND (received_at, reply_id) < ($3, $4)
                    ORDER BY received_at DESC, reply_id DESC LIMIT $5";
         let id = before.id.map_or(FIRST.to_owned(), |id| id.to_string());
@@ -190,25 +193,10 @@ impl Store {
                 keyword: row.text(4)?.to_owned(),
                 answers: row.text(5)?.to_owned(),
                 received_at: Timestamp::from_millis(row.int(6)?),
+                media_refused: row.int(7)?,
+                conversation: row.text(8)?.parse().ok(),
             })
         });
-        read.collect()
-    }
-
-    /// These messages, as far as they are there.
-    pub async fn messages_by_id(
-        &self,
-        org: &OrgId,
-        ids: &[MessageId],
-    ) -> Result<BTreeMap<MessageId, StoredMessage>, StoreError> {
-        let sql = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opted_in, m.repeat, m.locale, m.slugs,
-              s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
-            FROM ROWS($1) CROSS JOIN messages m
-            LEFT JOIN message_states s ON s.org_id = $2 AND s.run_id = r.value ->> 0 AND s.seq = CAST(r.value ->> 1 AS BIGINT)
-            WHERE m.org_id = $2 AND m.run_id = r.value ->> 0 AND m.seq = CAST(r.value ->> 1 AS BIGINT)";
-        let keys: Vec<Value> = ids.iter().map(|id| json!([id.run, id.seq])).collect();
-        let rows = self.rows(sql, args![Value::from(keys).to_string(), org.as_str()]).await?;
-        let read = rows.iter().map(|row| read_message(row).map(|message| (message.id, message)));
         read.collect()
     }
 

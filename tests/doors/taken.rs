@@ -62,7 +62,7 @@ async fn what_is_about_nobody_is_taken_and_does_nothing() {
     let news = [("MessageSid", "SM1"), ("MessageStatus", "levitating")];
     house.takes("a word that means nothing", nobody, &news, &["ignored"]).await;
     let person = phone(1);
-    let elsewhere = [("MessageSid", "SM1"), ("From", person.as_str()), ("To", "+14250000000"), ("Body", "STOP")];
+    let elsewhere = [("MessageSid", "SM1"), ("From", person.as_str()), ("To", "+14250000000"), ("Body", "Hello")];
     house.takes("a reply to a number that is no channel", "", &elsewhere, &["recorded", "unknown_channel"]).await;
     let name = [("MessageSid", "SM1"), ("From", "ACME"), ("To", SENDER), ("Body", "STOP")];
     house.takes("a reply from a name", "", &name, &["ignored"]).await;

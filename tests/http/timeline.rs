@@ -2,7 +2,12 @@
 
 use herald::{
     definitions,
-    domain::{contact::ChannelType, id::ReplyId, phone::E164, time::Timestamp},
+    domain::{
+        contact::ChannelType,
+        id::{ConsentChangeId, ConversationId, ReplyId},
+        phone::E164,
+        time::Timestamp,
+    },
     store::{
         callbacks::Effects,
         consents::{Consent, ConsentChange},
@@ -32,19 +37,25 @@ impl Stage {
         let reply = |n: u128| NewReply {
             id: ReplyId::new(at, n << 100),
             channel: "support-sms".into(),
+            channel_type: ChannelType::Sms,
             provider_id: format!("SM{n}"),
             from: person(),
             text: format!("Merci {n}"),
             media: vec![],
+            media_refused: 0,
             keyword: "",
             answers: None,
+            opens: ConversationId::new(at, n << 100),
+            locale: String::new(),
             received_at: at,
         };
         let consents = [ChannelType::Sms, ChannelType::WhatsApp].map(|channel_type| ConsentChange {
+            id: ConsentChangeId::new(at, rand::random()),
             channel_type,
             of: person(),
             consent: Consent::Out,
             source: "import".into(),
+            actor: "operator".into(),
             at,
         });
         let effects = Effects { replies: vec![reply(1), reply(2)], consents: consents.into(), ..Effects::default() };

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use herald::{
     domain::{
-        contact::{REGARDING, RELATIONSHIP},
+        contact::{ChannelType, REGARDING, RELATIONSHIP},
         fairness::Priority,
-        id::{MessageId, OrgId, ReplyId, RequestId, RunId},
+        id::{ConversationId, MessageId, OrgId, ReplyId, RequestId, RunId},
         message::Status,
         run::{Pinned, RunStatus},
         timeline::Before,
@@ -188,12 +188,16 @@ pub async fn pages_of_replies_follow_one_another(bench: Bench) {
         NewReply {
             id,
             channel: "main".into(),
+            channel_type: ChannelType::Sms,
             provider_id: format!("SM{n}"),
             from,
             text: format!("{n}"),
             media: vec!["https://example.com/1".into()],
+            media_refused: 2,
             keyword: "",
             answers: None,
+            opens: ConversationId::new(at(millis), rand::random()),
+            locale: String::new(),
             received_at: at(millis),
         }
     });
@@ -205,7 +209,8 @@ pub async fn pages_of_replies_follow_one_another(bench: Bench) {
     loop {
         let page = store.replies_of(&org, number(1), before, 5).await.unwrap();
         let Some(last) = page.last() else { break };
-        assert_eq!(last.media, ["https://example.com/1"]);
+        assert_eq!((&*last.media, last.media_refused), (&["https://example.com/1".to_owned()][..], 2));
+        assert!(last.conversation.is_some());
         before = Before { at: last.received_at, id: Some(last.id) };
         seen.extend(page.iter().map(|reply| reply.id));
     }
@@ -225,12 +230,13 @@ pub async fn what_activities_show_is_found_by_ids(bench: Bench) {
 
     let id = |seq| MessageId { run, seq };
     let gone = MessageId { run: RunId::new(at(9), 9), seq: 1 };
-    let found = store.messages_by_id(&org, &[id(2), id(1), id(140), id(151), gone, id(2)]).await.unwrap();
-    let told: Vec<_> = found.values().map(|message| (message.id.seq, message.to, message.status())).collect();
+    let mut found = store.messages_by_id(&org, &[id(2), id(1), id(140), id(151), gone]).await.unwrap();
+    found.sort_by_key(|message| message.id);
+    let told: Vec<_> = found.iter().map(|message| (message.id.seq, message.to, message.status())).collect();
     let expected = [(1, number(1), Status::Sent), (2, number(2), Status::Queued), (140, number(140), Status::Queued)];
     assert_eq!(told, expected);
-    assert_eq!(found[&id(1)].state.as_ref().unwrap().provider_id, "SM1");
-    assert!(found[&id(140)].state.is_none());
+    assert_eq!(found[0].state.as_ref().unwrap().provider_id, "SM1");
+    assert!(found[2].state.is_none());
 
     let runs = store.activity_runs(&org, [run, gone.run]).await.unwrap();
     let shown = &runs[&run];

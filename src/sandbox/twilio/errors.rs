@@ -9,6 +9,8 @@ use axum::{
 };
 use serde_json::json;
 
+use crate::sandbox::form::Fault;
+
 /// An answer that refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ApiError {
@@ -71,6 +73,16 @@ impl ApiError {
 
     pub(in crate::sandbox) fn retry_after(self, retry_after_s: u64) -> ApiError {
         ApiError { retry_after_s, ..self }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> ApiError {
+        ApiError::of(match fault {
+            Fault::NotAForm => 20415,
+            Fault::NotUtf8 => 20001,
+            Fault::TooLarge => 20413,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::accounts::Account;
-use crate::sandbox::time;
+use crate::sandbox::{kept::Kept, time};
 
 /// A message, out or in.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub(super) struct Message {
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(in crate::sandbox) enum Status {
     Accepted,
     Scheduled,
     Queued,
@@ -125,56 +125,45 @@ impl Message {
 
 /// All that the sandbox remembers, behind one lock.
 pub(super) struct Messages {
-    limit: usize,
-    kept: VecDeque<Message>,
-    /// The number of the oldest message kept; numbers are never used again.
-    first: u64,
-    by_sid: HashMap<Arc<str>, u64>,
+    kept: Kept<Message>,
     by_to: HashMap<Arc<str>, VecDeque<u64>>,
     /// (sender, recipient) of those who opted out, as `sender recipient`.
     opted_out: HashSet<String>,
-    /// Recipients whose first try was refused, dropped or left hanging.
-    tried: HashSet<String>,
     /// The callback URL of the message before: nearly always the same, and then shared.
     last_callback: Option<Arc<url::Url>>,
 }
 
 impl Messages {
     pub(super) fn new(limit: usize) -> Self {
-        Messages {
-            limit,
-            kept: VecDeque::new(),
-            first: 0,
-            by_sid: HashMap::new(),
-            by_to: HashMap::new(),
-            opted_out: HashSet::new(),
-            tried: HashSet::new(),
-            last_callback: None,
-        }
+        Messages { kept: Kept::new(limit), by_to: HashMap::new(), opted_out: HashSet::new(), last_callback: None }
     }
 
     /// Remembers a message and returns its number.
     pub(super) fn add(&mut self, message: Message) -> u64 {
-        if self.kept.len() >= self.limit {
-            self.forget_oldest();
+        let to = message.to.clone();
+        let (number, oldest) = self.kept.add(message.sid.clone(), message);
+        self.by_to.entry(to).or_default().push_back(number);
+        if let Some(oldest) = oldest
+            && let Some(numbers) = self.by_to.get_mut(&oldest.to)
+        {
+            numbers.pop_front();
+            if numbers.is_empty() {
+                self.by_to.remove(&oldest.to);
+            }
         }
-        let number = self.first + self.kept.len() as u64;
-        self.by_sid.insert(message.sid.clone(), number);
-        self.by_to.entry(message.to.clone()).or_default().push_back(number);
-        self.kept.push_back(message);
         number
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Message> {
-        self.kept.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        self.kept.get_mut(number)
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Message> {
-        self.kept.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        self.kept.get(number)
     }
 
     pub(super) fn number_of(&self, sid: &str) -> Option<u64> {
-        self.by_sid.get(sid).copied()
+        self.kept.number_of(sid)
     }
 
     /// Messages below the number `before`, newest first, of one recipient if asked.
@@ -186,8 +175,8 @@ impl Messages {
                 Box::new(numbers.filter(move |number| *number < before).filter_map(with))
             }
             None => {
-                let end = before.min(self.first + self.kept.len() as u64);
-                Box::new((self.first..end).rev().filter_map(with))
+                let numbers = self.kept.numbers();
+                Box::new((numbers.start..before.min(numbers.end)).rev().filter_map(with))
             }
         }
     }
@@ -216,25 +205,11 @@ impl Messages {
         !self.opted_out.is_empty() && self.opted_out.contains(&format!("{sender} {recipient}"))
     }
 
-    /// True the first time that it is asked about a recipient.
-    pub(super) fn first_try(&mut self, recipient: &str) -> bool {
-        self.tried.insert(recipient.to_owned())
-    }
-
-    /// Forgets everything; numbers go on, so that a step that is under way finds nobody rather than somebody else.
+    /// Forgets everything; numbers go on.
     pub(super) fn clear(&mut self) {
-        *self = Messages { first: self.first + self.kept.len() as u64, ..Messages::new(self.limit) };
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some(oldest) = self.kept.pop_front() else { return };
-        self.first += 1;
-        self.by_sid.remove(&oldest.sid);
-        if let Some(numbers) = self.by_to.get_mut(&oldest.to) {
-            numbers.pop_front();
-            if numbers.is_empty() {
-                self.by_to.remove(&oldest.to);
-            }
-        }
+        self.kept.clear();
+        self.by_to.clear();
+        self.opted_out.clear();
+        self.last_callback = None;
     }
 }

@@ -8,12 +8,11 @@ mod rules;
 
 mod accounts;
 mod errors;
-mod form;
+mod magic;
 mod messages;
 mod plan;
 mod read;
 mod receipts;
-mod segments;
 mod signature;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +23,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub use magic::MAGIC;
 pub(super) use plan::Event;
 pub use signature::sign;
 

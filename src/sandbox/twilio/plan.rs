@@ -1,21 +1,24 @@
-//! What happens to a message after it was accepted: the steps of its status, their receipts, and perhaps a reply.
-//!
-//! A step is scheduled when the one before it is over, so that receipts leave in order unless a fault says otherwise.
+//! What happens to a message after it was accepted: the steps of its status, their receipts, and what comes in.
 
-use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use super::{
     Twilio,
     accounts::{Account, POOL_OF_NONE},
     messages::{Message, Messages, Status},
     new_sid, receipts,
-    segments::segments,
 };
 use crate::sandbox::{
-    callbacks::{Callback, Followup, Kind},
-    log::masked,
+    callbacks::{Callback, Kind},
+    control::Reply,
+    log::{Provider, masked},
     magic::Behaviour,
+    plan::{self, Text},
     schedule::Event as Scheduled,
+    segments::segments,
     state::State,
     time,
 };
@@ -24,6 +27,9 @@ use crate::sandbox::{
 const STOP: &[&str] = &["STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"];
 /// Exactly one of these lets it send again.
 const START: &[&str] = &["START", "YES", "UNSTOP"];
+
+/// The steps of a message.
+pub(in crate::sandbox) type Plan = plan::Plan<Status>;
 
 /// Something that is to happen to a message.
 #[derive(Clone, Copy)]
@@ -34,98 +40,34 @@ pub(in crate::sandbox) enum Event {
     Answer { number: u64, text: Text },
 }
 
-/// The steps of a message. Small and copied along, as a million may wait.
-#[derive(Clone, Copy)]
-pub(in crate::sandbox) struct Plan {
-    steps: [Status; 3],
-    len: u8,
-    error: Option<u32>,
-    reply: Option<Text>,
-    /// How often each receipt is posted; drawn for each unless a magic number says it.
-    copies: Option<u8>,
+/// Decides what will happen to a message that is being accepted.
+pub(super) fn draw(state: &State, message: &Message, magic: Option<Behaviour>) -> Plan {
+    let mut plan = Plan::new();
+    // There is no receipt for the status that a message starts with.
+    if message.status != Status::Queued {
+        plan.push(Status::Queued);
+    }
+    match magic {
+        Some(Behaviour::Failed(code)) => plan.fail(Status::Failed, code),
+        Some(Behaviour::Undelivered(code)) => {
+            plan.push(Status::Sent);
+            plan.fail(Status::Undelivered, code);
+        }
+        Some(Behaviour::StaysSent) => plan.push(Status::Sent),
+        Some(_) | None => {
+            plan.push(Status::Sent);
+            plan.push(Status::Delivered);
+            plan.reply = Text::draw(state, magic);
+        }
+    }
+    plan.spoil(state, magic);
+    plan
 }
 
-/// What a recipient answers.
-#[derive(Clone, Copy)]
-pub(in crate::sandbox) enum Text {
-    /// What the magic number says.
-    Magic(&'static str),
-    /// One of the texts of the settings.
-    Setting(usize),
-}
-
-impl Plan {
-    /// Decides what will happen to a message that is being accepted.
-    pub(super) fn draw(state: &State, message: &Message, magic: Option<Behaviour>) -> Plan {
-        let mut plan = Plan { steps: [Status::Queued; 3], len: 0, error: None, reply: None, copies: None };
-        // There is no receipt for the status that a message starts with.
-        if message.status != Status::Queued {
-            plan.push(Status::Queued);
-        }
-        match magic {
-            Some(Behaviour::Failed(code)) => plan.fail(Status::Failed, code),
-            Some(Behaviour::Undelivered(code)) => {
-                plan.push(Status::Sent);
-                plan.fail(Status::Undelivered, code);
-            }
-            Some(Behaviour::StaysSent) => plan.push(Status::Sent),
-            Some(_) | None => {
-                plan.push(Status::Sent);
-                plan.push(Status::Delivered);
-                plan.reply = reply(state, magic);
-            }
-        }
-        match magic {
-            Some(Behaviour::NoReceipts) => plan.copies = Some(0),
-            Some(Behaviour::DoubleReceipts) => plan.copies = Some(2),
-            Some(_) | None => {}
-        }
-        if plan.len >= 2 && (magic == Some(Behaviour::ReversedReceipts) || state.dice.reorders()) {
-            let last = usize::from(plan.len) - 1;
-            plan.steps.swap(last - 1, last);
-        }
-        plan
-    }
-
-    /// Schedules the first step.
-    pub(super) fn start(self, state: &State, number: u64, wait: Duration) {
-        let after = wait + step_delay(state);
-        state.schedule.add(after, Scheduled::Twilio(Event::Advance { number, plan: self, step: 0 }));
-    }
-
-    fn push(&mut self, status: Status) {
-        self.steps[usize::from(self.len)] = status;
-        self.len += 1;
-    }
-
-    fn fail(&mut self, status: Status, code: u32) {
-        self.push(status);
-        self.error = Some(code);
-    }
-
-    fn followup(self, state: &State, number: u64, step: u8) -> Option<Followup> {
-        if step + 1 < self.len {
-            let event = Event::Advance { number, plan: self, step: step + 1 };
-            return Some(Followup { after: step_delay(state), event });
-        }
-        let replies = &state.settings.replies;
-        self.reply.map(|text| Followup {
-            after: state.dice.delay(replies.min_delay_ms..=replies.max_delay_ms),
-            event: Event::Answer { number, text },
-        })
-    }
-}
-
-fn step_delay(state: &State) -> Duration {
-    state.dice.delay(state.settings.receipts.min_delay_ms..=state.settings.receipts.max_delay_ms)
-}
-
-fn reply(state: &State, magic: Option<Behaviour>) -> Option<Text> {
-    if let Some(Behaviour::Reply(text)) = magic {
-        return Some(Text::Magic(text));
-    }
-    let replies = &state.settings.replies;
-    state.dice.hit(replies.share).then(|| Text::Setting(state.dice.index(replies.texts.len())))
+/// Schedules the first step.
+pub(super) fn start(state: &State, plan: Plan, number: u64, wait: Duration) {
+    let event = Event::Advance { number, plan, step: 0 };
+    state.schedule.add(wait + plan::step_delay(state), Scheduled::Twilio(event));
 }
 
 impl Twilio {
@@ -134,10 +76,7 @@ impl Twilio {
         match event {
             Event::Advance { number, plan, step } => self.advance(state, number, plan, step),
             Event::Answer { number, text } => {
-                let text = match text {
-                    Text::Magic(text) => text,
-                    Text::Setting(index) => state.settings.replies.texts.get(index)?.as_str(),
-                };
+                let text = text.words(state)?;
                 let message = self.messages().get(number).cloned()?;
                 self.inbound(state, message.account, &message.to, &message.from?, text).1
             }
@@ -147,26 +86,16 @@ impl Twilio {
     fn advance(&self, state: &State, number: u64, mut plan: Plan, step: u8) -> Option<Callback> {
         let now_ms = time::now_ms();
         let (status, message) = self.step(number, &mut plan, step, now_ms)?;
-        let then = plan.followup(state, number, step);
-        let Some(url) = message.callback.as_ref().filter(|_| state.settings.receipts.enabled) else {
-            return go_on(state, then);
-        };
-        let copies = plan.copies.unwrap_or_else(|| state.dice.copies());
-        if copies == 0 {
-            state.counters(Kind::Receipt).withheld.fetch_add(1, Relaxed);
-            return go_on(state, then);
-        }
-        let callback = receipts::receipt(&message, url, status, plan.error, now_ms);
-        if copies > 1 {
-            state.counters(Kind::Receipt).duplicated.fetch_add(1, Relaxed);
-            state.schedule.add(step_delay(state), Scheduled::Post(Box::new(callback.clone())));
-        }
-        Some(Callback { then, ..callback })
+        let advance = |step| Scheduled::Twilio(Event::Advance { number, plan, step });
+        let then = plan.followup(state, step, advance, |text| Scheduled::Twilio(Event::Answer { number, text }));
+        let url = message.callback.as_ref().filter(|_| state.settings.receipts.enabled);
+        let receipt = url.map(|url| receipts::receipt(&message, url, status, plan.error, now_ms));
+        plan.tell(state, receipt, then)
     }
 
     /// Moves the message on; returns its new status and what it then is, or nothing if it is gone or was canceled.
     fn step(&self, number: u64, plan: &mut Plan, step: u8, now_ms: i64) -> Option<(Status, Message)> {
-        let mut status = *plan.steps.get(usize::from(step))?;
+        let mut status = plan.step(step)?;
         let mut messages = self.messages();
         let (sender, blocked) = {
             let message = messages.get(number)?;
@@ -178,20 +107,28 @@ impl Twilio {
         if blocked && waits && status != Status::Queued {
             // A Messaging Service accepts first and finds the opt-out when it is about to send.
             status = Status::Failed;
-            *plan = Plan { error: Some(21610), reply: None, len: step + 1, ..*plan };
+            plan.cut_short(step, 21610);
         }
         message.advance(status, plan.error, now_ms);
         Some((status, message.clone()))
     }
 
-    /// Somebody sends to one of our numbers, now. Returns the sid, or nothing if no account has the number.
-    pub(in crate::sandbox) fn receive(&self, state: &State, from: &str, to: &str, body: &str) -> Option<Arc<str>> {
-        let account = self.accounts.owner(to)?.clone();
-        let (sid, callback) = self.inbound(state, account, from, to, body);
+    /// Somebody sends to one of our numbers, now. Returns the sid, or why it cannot be.
+    pub(in crate::sandbox) fn receive(&self, state: &State, reply: &Reply) -> Result<Arc<str>, &'static str> {
+        let account = self.accounts.owner(&reply.to).ok_or("to: no account has this number")?.clone();
+        if state.inbound_url(&reply.to, None).is_none() {
+            return Err("no URL for inbound messages is known: set one with PUT /sandbox/inbound");
+        }
+        let (sid, callback) = self.inbound(state, account, &reply.from, &reply.to, &reply.body);
         if let Some(callback) = callback {
             state.schedule.add(Duration::ZERO, Scheduled::Post(Box::new(callback)));
         }
-        Some(sid)
+        Ok(sid)
+    }
+
+    /// Whether an account has this number on its list.
+    pub(in crate::sandbox) fn lists(&self, number: &str) -> bool {
+        self.accounts.all.iter().any(|account| account.numbers.iter().any(|own| **own == *number))
     }
 
     /// Takes an inbound message in, and builds the post if a URL is known.
@@ -223,9 +160,9 @@ impl Twilio {
         };
         self.remember(&message, from);
         tracing::debug!(from = masked(from), "sandbox: somebody replied");
-        let callback = state.inbound_url(to).map(|url| receipts::inbound(&message, &url));
+        let callback = state.inbound_url(to, None).map(|url| receipts::inbound(&message, &url));
         if callback.is_none() {
-            state.counters(Kind::Reply).withheld.fetch_add(1, Relaxed);
+            state.counters(Provider::Twilio, Kind::Reply).withheld.fetch_add(1, Relaxed);
         }
         (message.sid, callback)
     }
@@ -241,14 +178,6 @@ impl Twilio {
         }
         messages.add(message.clone());
     }
-}
-
-/// Nothing to post: what follows is scheduled at once.
-fn go_on(state: &State, then: Option<Followup>) -> Option<Callback> {
-    if let Some(then) = then {
-        state.schedule.add(then.after, Scheduled::Twilio(then.event));
-    }
-    None
 }
 
 /// The sender that a Messaging Service chooses: always the same one for the same recipient.

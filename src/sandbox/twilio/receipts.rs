@@ -1,6 +1,6 @@
 //! The form posts to the customer: receipts (status callbacks) and inbound messages, signed.
 
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
 use super::{
     messages::{Message, Status},
@@ -8,9 +8,13 @@ use super::{
     signature::sign,
 };
 use crate::sandbox::{
-    callbacks::{Callback, Kind},
+    callbacks::{Callback, Kind, Terms},
+    log::Provider,
     time,
 };
+
+/// Any 2xx is good; only a fault of the receiver is worth another attempt.
+const TERMS: Terms = Terms { taken: 200..=299, again: |status| status >= 500, within_ms: 15_000 };
 
 /// A receipt for a step that the message has reached.
 pub(super) fn receipt(message: &Message, url: &url::Url, status: Status, error: Option<u32>, now_ms: i64) -> Callback {
@@ -66,11 +70,12 @@ fn post(kind: Kind, message: &Message, url: &url::Url, params: &[(&'static str, 
     let once = new_sid("");
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
     let form = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
-    let mut headers = vec![(CONTENT_TYPE, form)];
+    let mut headers = vec![(CONTENT_TYPE, form), (USER_AGENT, HeaderValue::from_static("TwilioProxy/1.1"))];
     for (name, value) in [("x-twilio-signature", &*signature), ("i-twilio-idempotency-token", &*once)] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.push((HeaderName::from_static(name), value));
         }
     }
-    Callback { kind, url: requested, headers, body: body.into(), attempts: 0, then: None }
+    let provider = Provider::Twilio;
+    Callback { provider, kind, terms: &TERMS, url: requested, headers, body: body.into(), attempts: 0, then: None }
 }

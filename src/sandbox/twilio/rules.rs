@@ -7,9 +7,11 @@ use chrono::DateTime;
 use super::{
     accounts::{Account, Accounts, POOL_OF_NONE},
     errors::ApiError,
-    form::Form,
 };
-use crate::sandbox::settings::{callback_url, is_sid};
+use crate::sandbox::{
+    form::Form,
+    settings::{callback_url, is_sid},
+};
 
 const BODY_LIMIT: usize = 1600;
 const MEDIA_LIMIT: usize = 10;
