@@ -49,8 +49,8 @@ impl Stage {
             locale: String::new(),
             received_at: at,
         };
-        let consents = [ChannelType::Sms, ChannelType::WhatsApp].map(|channel_type| ConsentChange {
-            id: ConsentChangeId::new(at, rand::random()),
+        let consents = [(1u128, ChannelType::Sms), (2, ChannelType::WhatsApp)].map(|(n, channel_type)| ConsentChange {
+            id: ConsentChangeId::new(at, n << 100),
             channel_type,
             of: person(),
             consent: Consent::Out,
