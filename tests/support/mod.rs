@@ -105,6 +105,12 @@ impl Stage {
         let applied = definitions::apply(&app.store, &set, app.clock.now(), rand::random).await.unwrap();
         let running = Running::start(&app, &everything(), Some(listener)).unwrap();
         let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().unwrap();
+        if let Some(token) = applied.callback_tokens.get("acs") {
+            // Azure is told where its events go; the others hear it with each message.
+            let events = serde_json::json!({ "events": { "callback_url": format!("{base_url}/callbacks/{token}") } });
+            let place = format!("{}/sandbox/acs/events", sandbox.base_url());
+            assert!(client.put(place).json(&events).send().await.unwrap().status().is_success());
+        }
         Self {
             org: set.organization.id.clone(),
             app,
@@ -229,7 +235,12 @@ pub fn everything() -> Roles {
 
 /// What the definitions' references lead to.
 pub fn secrets(token: &str) -> Secrets {
-    Secrets::from_environment().with_override("ACME_TWILIO_TOKEN", token).with_override("ACME_HOOK_SECRET", HOOK_SECRET)
+    Secrets::from_environment()
+        .with_override("ACME_TWILIO_TOKEN", token)
+        .with_override("ACME_TELESIGN_KEY", Settings::DEFAULT_API_KEY)
+        .with_override("ACME_ACS_KEY", Settings::DEFAULT_ACS_ACCESS_KEY)
+        .with_override("ACME_HOOK_SECRET", HOOK_SECRET)
+        .with_override("ACME_ENDPOINT_SECRET", HOOK_SECRET)
 }
 
 /// Lets every account of a set be one of the sandbox's.
