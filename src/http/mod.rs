@@ -4,13 +4,17 @@
 
 mod auth;
 mod callbacks;
+pub mod consents;
+mod conversations;
 mod hooks;
 pub mod keys;
 mod messages;
 mod ops;
 pub mod problem;
+mod query;
 mod quota;
 mod runs;
+mod spool;
 pub mod views;
 
 use std::sync::Arc;
@@ -70,6 +74,13 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/quota", get(quota::show))
+        .route("/v1/conversations", get(conversations::list))
+        .route("/v1/conversations/{id}", get(conversations::show))
+        .route("/v1/conversations/{id}/messages", post(conversations::answer))
+        .route("/v1/conversations/{id}/end", post(conversations::end))
+        .route("/v1/consents", get(consents::list))
+        .route("/v1/consents/import", post(consents::import))
+        .route("/v1/consents/{number}", get(consents::show).put(consents::set))
         .route("/hooks/{token}", post(hooks::receive))
         .route("/callbacks/{token}", any(callbacks::receive))
         .route("/healthz", get(ops::healthz))

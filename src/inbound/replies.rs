@@ -71,8 +71,7 @@ impl Reading<'_> {
         for received in received {
             let keyword = self.keyword(&received, &mut known, effects);
             // A word on consent is heeded wherever it comes to.
-            let Some((name, channel)) =
-                self.book.channel_of_number(self.account, &received.to, received.channel_type)
+            let Some((name, channel)) = self.book.channel_of_number(self.account, &received.to, received.channel_type)
             else {
                 tracing::warn!(%org, account = self.account, "a reply to a number that is no channel of the account; it is dropped");
                 continue;
@@ -185,7 +184,9 @@ mod tests {
     #[test]
     fn attachments_are_kept_only_where_the_channel_takes_them() {
         let channel = |switch: &str| -> Channel {
-            let text = format!("type = \"sms\"\naccount = \"a\"\nnumber = \"1\"\nlocale = \"fr\"\n[attachments]\nfrom_customers = {switch}");
+            let text = format!(
+                "type = \"sms\"\naccount = \"a\"\nnumber = \"1\"\nlocale = \"fr\"\n[attachments]\nfrom_customers = {switch}"
+            );
             toml::from_str(&text).unwrap()
         };
         for (switch, links, refused) in [("true", 2, 0), ("false", 0, 2)] {

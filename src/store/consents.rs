@@ -112,7 +112,8 @@ pub struct StoredConsent {
     pub changed_at: Timestamp,
 }
 
-const CONSENT: &str = "SELECT channel_type, recipient, state, source, actor, changed_at FROM consents WHERE org_id = $1";
+const CONSENT: &str =
+    "SELECT channel_type, recipient, state, source, actor, changed_at FROM consents WHERE org_id = $1";
 
 /// Reads six columns, beginning at `first` with the channel type.
 fn read_consent(row: &Row, first: usize) -> Result<StoredConsent, StoreError> {
@@ -152,8 +153,7 @@ impl Store {
 
     /// What is stored of one person, by channel type.
     pub async fn consent_of(&self, org: &OrgId, person: E164) -> Result<Vec<StoredConsent>, StoreError> {
-        let sql =
-            format!("{CONSENT} AND recipient = $2 AND channel_type IN ('sms', 'whatsapp') ORDER BY channel_type");
+        let sql = format!("{CONSENT} AND recipient = $2 AND channel_type IN ('sms', 'whatsapp') ORDER BY channel_type");
         let rows = self.rows(&sql, args![org.as_str(), digits(person)]).await?;
         rows.iter().map(|row| read_consent(row, 0)).collect()
     }
@@ -194,7 +194,9 @@ impl Store {
                 "{CONSENT} AND state = $6 AND (channel_type, recipient) > ($2, $3) AND channel_type <= $4 ORDER BY channel_type, recipient LIMIT $5"
             )
         } else {
-            format!("{CONSENT} AND (channel_type, recipient) > ($2, $3) AND channel_type <= $4 ORDER BY channel_type, recipient LIMIT $5")
+            format!(
+                "{CONSENT} AND (channel_type, recipient) > ($2, $3) AND channel_type <= $4 ORDER BY channel_type, recipient LIMIT $5"
+            )
         };
         let rows = self.rows(&sql, args).await?;
         rows.iter().map(|row| read_consent(row, 0)).collect()
@@ -256,11 +258,7 @@ const AGAIN: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
 type Round<'c> = BTreeMap<(ChannelType, E164), &'c ConsentChange>;
 
 /// In the order of the numbers: two that write about the same people never wait for each other in a circle.
-async fn set_round<'c>(
-    tx: &mut Tx<'_>,
-    org: &OrgId,
-    round: &Round<'c>,
-) -> Result<Vec<&'c ConsentChange>, StoreError> {
+async fn set_round<'c>(tx: &mut Tx<'_>, org: &OrgId, round: &Round<'c>) -> Result<Vec<&'c ConsentChange>, StoreError> {
     let row = |c: &&ConsentChange| {
         json!([c.channel_type, c.of.digits(), c.consent.as_str(), c.source, c.actor, c.at.millis()])
     };

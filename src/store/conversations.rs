@@ -129,7 +129,9 @@ fn read_conversation(row: &Row) -> Result<Conversation, StoreError> {
 impl Store {
     /// One conversation.
     pub async fn conversation(&self, org: &OrgId, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
-        let row = self.row(&format!("{CONVERSATION} AND c.conversation_id = $2"), args![org.as_str(), id.to_string()]).await?;
+        let row = self
+            .row(&format!("{CONVERSATION} AND c.conversation_id = $2"), args![org.as_str(), id.to_string()])
+            .await?;
         row.as_ref().map(read_conversation).transpose()
     }
 
@@ -149,22 +151,32 @@ impl Store {
                 args.push(digits(contact).into());
                 args.push(channel.as_deref().unwrap_or_default().into());
                 args.push(state.unwrap_or_default().into());
-                format!("{CONVERSATION} AND c.conversation_id < $2 AND c.recipient = $4 AND ($5 = '' OR c.channel = $5) AND ($6 = '' OR c.state = $6) ORDER BY c.conversation_id DESC LIMIT $3")
+                format!(
+                    "{CONVERSATION} AND c.conversation_id < $2 AND c.recipient = $4 AND ($5 = '' OR c.channel = $5) AND ($6 = '' OR c.state = $6) ORDER BY c.conversation_id DESC LIMIT $3"
+                )
             }
             (None, Some(channel), Some(state)) => {
                 args.push(channel.as_str().into());
                 args.push(state.into());
-                format!("{CONVERSATION} AND c.conversation_id < $2 AND c.channel = $4 AND c.state = $5 ORDER BY c.conversation_id DESC LIMIT $3")
+                format!(
+                    "{CONVERSATION} AND c.conversation_id < $2 AND c.channel = $4 AND c.state = $5 ORDER BY c.conversation_id DESC LIMIT $3"
+                )
             }
             (None, Some(channel), None) => {
                 args.push(channel.as_str().into());
-                format!("{CONVERSATION} AND c.conversation_id < $2 AND c.channel = $4 ORDER BY c.conversation_id DESC LIMIT $3")
+                format!(
+                    "{CONVERSATION} AND c.conversation_id < $2 AND c.channel = $4 ORDER BY c.conversation_id DESC LIMIT $3"
+                )
             }
             (None, None, Some(state)) => {
                 args.push(state.into());
-                format!("{CONVERSATION} AND c.conversation_id < $2 AND c.state = $4 ORDER BY c.conversation_id DESC LIMIT $3")
+                format!(
+                    "{CONVERSATION} AND c.conversation_id < $2 AND c.state = $4 ORDER BY c.conversation_id DESC LIMIT $3"
+                )
             }
-            (None, None, None) => format!("{CONVERSATION} AND c.conversation_id < $2 ORDER BY c.conversation_id DESC LIMIT $3"),
+            (None, None, None) => {
+                format!("{CONVERSATION} AND c.conversation_id < $2 ORDER BY c.conversation_id DESC LIMIT $3")
+            }
         };
         let rows = self.rows(&sql, args).await?;
         rows.iter().map(read_conversation).collect()

@@ -154,11 +154,7 @@ impl Store {
     }
 
     /// The messages that replies answer, in the order of the replies; `None` where nothing was sent to whoever wrote.
-    pub async fn answered(
-        &self,
-        org: &OrgId,
-        replies: &[Incoming<'_>],
-    ) -> Result<Vec<Option<Answered>>, StoreError> {
+    pub async fn answered(&self, org: &OrgId, replies: &[Incoming<'_>]) -> Result<Vec<Option<Answered>>, StoreError> {
         let asked: Vec<Value> = replies
             .iter()
             .enumerate()
@@ -196,8 +192,7 @@ pub(super) async fn add_replies<'r>(
     in_order.sort_by(|a, b| (&a.channel, &a.provider_id).cmp(&(&b.channel, &b.provider_id)));
     let rows: Vec<Value> = in_order.iter().map(|reply| row(reply)).collect();
     let added = tx.rows(INSERT, args![Value::from(rows).to_string(), org.as_str()]).await?;
-    let mut added: BTreeSet<ReplyId> =
-        added.iter().map(|row| row.parsed(0)).collect::<Result<_, StoreError>>()?;
+    let mut added: BTreeSet<ReplyId> = added.iter().map(|row| row.parsed(0)).collect::<Result<_, StoreError>>()?;
     let news: Vec<&NewReply> = replies.iter().filter(|reply| added.remove(&reply.id)).collect();
     let places = conversations::append(tx, org, &news).await?;
     let news: Vec<News<'r>> = news

@@ -83,11 +83,9 @@ fn the_built_in_words_in_every_dress() {
 #[test]
 fn yes_opts_in_only_who_is_opted_out() {
     let words = Keywords::default();
-    for (consent, expected) in [
-        (KnownConsent::OptedOut, Some(Keyword::Start)),
-        (KnownConsent::OptedIn, None),
-        (KnownConsent::Unknown, None),
-    ] {
+    for (consent, expected) in
+        [(KnownConsent::OptedOut, Some(Keyword::Start)), (KnownConsent::OptedIn, None), (KnownConsent::Unknown, None)]
+    {
         assert_eq!(words.read(" Yes! ", consent), expected, "{consent:?}");
         assert_eq!(words.read("start", consent), Some(Keyword::Start));
         assert_eq!(words.read("yes please", consent), None);
@@ -96,19 +94,8 @@ fn yes_opts_in_only_who_is_opted_out() {
 
 #[test]
 fn languages_are_added() {
-    let words = [
-        "BAJA",
-        "Abmelden",
-        "STOPP",
-        "配信停止",
-        "ΔΙΑΚΟΠΗ",
-        "Rezygnuję",
-        "शुरू",
-        "wyłącz",
-        "iptal",
-        "SCHLUẞ",
-        "stop",
-    ];
+    let words =
+        ["BAJA", "Abmelden", "STOPP", "配信停止", "ΔΙΑΚΟΠΗ", "Rezygnuję", "शुरू", "wyłącz", "iptal", "SCHLUẞ", "stop"];
     let config = |start: &[&str]| KeywordsConfig {
         stop: lists(&[("es", &words[..1]), ("de", &words[1..3]), ("xx", &words[3..])]),
         start: lists(&[("es", start)]),

@@ -61,7 +61,12 @@ impl fmt::Display for Group {
                 write!(f, "fill in {column} in {rows} {unit}")
             }
             RowProblemKind::InvalidOptIn => write!(f, "write yes or no into {column} in {rows} {unit}"),
-            RowProblemKind::InvalidLocale | RowProblemKind::InvalidTimezone => {
+            RowProblemKind::InvalidLocale
+            | RowProblemKind::InvalidTimezone
+            | RowProblemKind::InvalidChannel
+            | RowProblemKind::InvalidConsent
+            | RowProblemKind::InvalidTime
+            | RowProblemKind::FutureTime => {
                 write!(f, "fix {column} in {rows} {unit}")
             }
             RowProblemKind::WrongChannel(expected) => {
