@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod consent;
 mod demo;
 mod follow;
 mod key;
@@ -80,6 +81,9 @@ enum Command {
     /// What happened to a contact, or about a case, newest first.
     #[command(after_help = "Example: herald timeline +4915112345678")]
     Timeline(timeline::Args),
+    /// Who may be written to and who may not.
+    #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
+    Consent(consent::Command),
     /// The provider simulator alone.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
@@ -173,6 +177,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Send(args) => send::run(context, args).await,
             Command::Run(command) => run::run(context, command).await,
             Command::Timeline(args) => timeline::run(context, args).await,
+            Command::Consent(command) => consent::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Key(command) => key::run(context, command).await,
         }
