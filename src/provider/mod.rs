@@ -64,6 +64,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether [`Provider::poll`] is of any use.
+    fn polls(&self) -> bool {
+        false
+    }
+
     /// How to ask where a message stands of which no receipt has come; `None` where the provider cannot tell.
     fn poll(&self, _stamp: Stamp, _provider_id: &str) -> Option<HttpRequest> {
         None
