@@ -74,7 +74,8 @@ impl ListNeeds {
 
 /// A list whose file is good.
 pub(super) struct GoodList {
-    rows: u64,
+    /// How many rows it has.
+    pub rows: u64,
     digest: String,
     second_pass: SecondPass,
 }

@@ -266,3 +266,6 @@ fn whatsapp(template: &Template, wanted: Option<&Locale>, slugs: &Slugs) -> Resu
         (true, Some(SendAs::Text)) | (false, None | Some(SendAs::Text)) => free_text(template, wanted, slugs),
     }
 }
+
+#[cfg(test)]
+mod tests;

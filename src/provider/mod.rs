@@ -3,12 +3,21 @@
 //! No socket is opened and nothing waits here, so an adapter's tests are tables. The engine's transport does all I/O and is
 //! the only place that knows *certainly not sent* (no connection) from *perhaps sent* (no answer).
 
+pub mod acs;
+pub mod settings;
+pub mod telesign;
 pub mod twilio;
+
+mod form;
+mod loose;
+mod signing;
+mod stamp;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
+pub use self::stamp::Stamp;
 use crate::domain::{
     contact::ChannelType,
     id::{MessageId, RunId},
@@ -64,15 +73,6 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn polled(&self, _provider_id: &str, _reply: &HttpReply) -> Option<Receipt> {
         None
     }
-}
-
-/// The time and the chance that a signed request needs; given by the caller, so that adapters stay pure.
-#[derive(Clone, Copy, Debug)]
-pub struct Stamp {
-    /// Now.
-    pub now: Timestamp,
-    /// Fresh for each request.
-    pub nonce: u128,
 }
 
 /// The sender that messages leave from.

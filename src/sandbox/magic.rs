@@ -67,11 +67,19 @@ use Behaviour::*;
 pub const COMMON: Table = Table { of: "any", rows: COMMON_ROWS };
 
 const COMMON_ROWS: &[Magic] = &[
-    row("97867", Reply("STOP"), "delivered, then the recipient answers STOP (Twilio SMS: and is opted out)"),
+    row(
+        "97867",
+        Reply("STOP"),
+        "delivered, then the recipient answers STOP (and is opted out, where the provider heeds that)",
+    ),
     row("98468", Reply("Thank you"), "delivered, then the recipient answers Thank you"),
     row("94357", Reply("HELP"), "delivered, then the recipient answers HELP"),
     row("90937", Reply("YES"), "delivered, then the recipient answers YES"),
-    row("78278", Reply("START"), "delivered, then the recipient answers START (Twilio SMS: and is opted in)"),
+    row(
+        "78278",
+        Reply("START"),
+        "delivered, then the recipient answers START (and is opted in, where the provider heeds that)",
+    ),
     row("90991", SlowMs(3_000), "accepted, answered after 3 seconds"),
     row("90992", StaysSent, "accepted and sent, never delivered"),
     row("90993", ReversedReceipts, "delivered, the receipts in the wrong order"),

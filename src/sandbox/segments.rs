@@ -9,7 +9,7 @@ const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
 /// The number of parts; an empty text is one.
-pub(in crate::sandbox) fn segments(text: &str) -> u32 {
+pub(super) fn segments(text: &str) -> u32 {
     match text.chars().map(septets).collect::<Option<Vec<u32>>>() {
         Some(widths) => parts(&widths, 160, 153),
         None => parts(&text.chars().map(|c| c.len_utf16() as u32).collect::<Vec<u32>>(), 70, 67),

@@ -40,6 +40,10 @@ pub(super) fn sender() -> Sender {
     Sender { address: "15005550006".into(), kind: SenderKind::Geographic }
 }
 
+pub(super) fn whatsapp() -> Sender {
+    Sender { address: "+15005550006".into(), kind: SenderKind::WhatsApp }
+}
+
 pub(super) fn message_id() -> MessageId {
     MessageId { run: RunId::new(NOW, 7 << 100), seq: 42 }
 }

@@ -38,7 +38,7 @@ pub use auth::{Signed, authorization, content_hash};
 pub(super) use magic::MAGIC;
 pub(super) use messages::Event;
 
-use self::{errors::ApiError, repeats::Repeats, resources::Resource};
+use self::{errors::ApiError, repeats::Repeats, resources::Resource, rules::Sender};
 use super::{settings::Settings, state::State, time};
 
 /// The service's part of the state.
@@ -105,6 +105,11 @@ impl Book {
 
     fn is_opted_out(&self, resource: &str, sender: &str, recipient: &str) -> bool {
         !self.opted_out.is_empty() && self.opted_out.contains(&format!("{resource} {sender} {recipient}"))
+    }
+
+    /// Whether an opt-out keeps a message from being delivered: nobody can opt out of a name.
+    fn blocks(&self, resource: &str, sender: &str, recipient: &str) -> bool {
+        self.is_opted_out(resource, sender, recipient) && Sender::of(sender).is_some_and(|kind| kind != Sender::Name)
     }
 }
 

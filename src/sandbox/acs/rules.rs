@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{auth::rfc1123, body::Body, errors::ApiError, resources::Resource, version::Version};
+use crate::sandbox::segments::segments;
 
 const RECIPIENTS: std::ops::RangeInclusive<usize> = 1..=100;
 const MESSAGE_LIMIT: usize = 2048;
@@ -66,6 +67,7 @@ pub(super) struct Wanted {
     pub recipients: Vec<Recipient>,
     pub report: bool,
     pub tag: Option<Arc<str>>,
+    pub segments: u32,
     /// How many fields the service does not know in this version, and ignores.
     pub unknown: u32,
 }
@@ -120,7 +122,8 @@ pub(super) fn judge(body: &Body, version: Version, resource: &Resource) -> Resul
         wanted.push(judge_recipient(recipient)?);
     }
     let (report, tag, _) = options.unwrap_or_default();
-    Ok(Wanted { from: from.into(), message: message.into(), recipients: wanted, report, tag, unknown })
+    let segments = segments(&message);
+    Ok(Wanted { from: from.into(), message: message.into(), recipients: wanted, report, tag, segments, unknown })
 }
 
 /// Whether a report is wanted, the tag, and how many fields the version does not know.

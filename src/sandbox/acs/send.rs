@@ -23,16 +23,15 @@ use super::{
     new_id,
     repeats::{Before as Seen, content},
     resources::Resource,
-    rules::{self, Fault, INVALID_TO, Recipient, Sender, Wanted},
+    rules::{self, Fault, INVALID_TO, Recipient, Wanted},
     version::{self, Version},
 };
 use crate::sandbox::{
     answer,
     connection::Line,
     faults::{Before, Manner},
-    log::{Call, Extras, Provider, masked},
+    log::{Call, Provider, masked},
     magic::Behaviour,
-    segments::segments,
     state::State,
     time,
 };
@@ -56,7 +55,7 @@ enum Fate {
 /// What became of a recipient.
 enum Item {
     /// Handed over, under this id.
-    Accepted(Arc<str>),
+    Accepted { id: Arc<str>, plan: Plan },
     /// Handed over before, under this id.
     Repeated(Arc<str>),
     /// Not handed over.
@@ -117,12 +116,10 @@ fn decide(state: &State, request: (&Method, &Uri), headers: &HeaderMap, body: &B
     if dropped.count() > 0 {
         return Fate::Dropped;
     }
-    let mut early = false;
-    let items: Vec<Item> =
-        with_magic().map(|(to, magic)| decide_one(state, &resource, &wanted, to, *magic, &mut early)).collect();
-    let handed_over = |item: &Item| matches!(item, Item::Accepted(_) | Item::Repeated(_));
-    let answered = with_magic().zip(&items).filter(|(_, item)| handed_over(item)).map(|((to, magic), _)| (to, *magic));
-    let manner = manner(state, answered.collect(), early);
+    let one =
+        |(recipient, magic): (&Recipient, &Option<Behaviour>)| decide_one(state, &resource, &wanted, recipient, *magic);
+    let items: Vec<Item> = with_magic().map(one).collect();
+    let manner = manner(state, with_magic().zip(&items).map(|((to, magic), item)| (to, *magic, item)));
     Fate::Decided { resource, wanted, items, version, manner }
 }
 
@@ -132,7 +129,6 @@ fn decide_one(
     wanted: &Wanted,
     recipient: &Recipient,
     magic: Option<Behaviour>,
-    early: &mut bool,
 ) -> Item {
     match recipient.fault {
         Some(Fault::To) => return Item::Refused { status: 400, why: INVALID_TO },
@@ -141,6 +137,7 @@ fn decide_one(
     }
     let now_ms = time::now_ms();
     let content = content(wanted, &recipient.to);
+    // Held until it is remembered, so that of two at the same time one is the repeat.
     let mut book = state.acs.book();
     if let Some(key) = &recipient.key {
         if resource.window_ms.is_some_and(|window| key.first_sent_ms.abs_diff(now_ms) > window) {
@@ -155,22 +152,16 @@ fn decide_one(
     if let Some((status, why)) = refusal(magic, || state.first_try(Provider::Acs, &recipient.to)) {
         return Item::Refused { status, why };
     }
-    let mut id = new_id("Outgoing", now_ms);
-    if recipient.key.is_some() {
-        id.push_str("_noam");
-    }
-    let id: Arc<str> = id.into();
+    let ending = if recipient.key.is_some() { "_noam" } else { "" };
+    let id: Arc<str> = (new_id("Outgoing", now_ms) + ending).into();
     if let Some(key) = &recipient.key {
         book.repeats.remember(&resource.name, key, content, id.clone());
     }
-    // Nobody can opt out of a name.
-    let enforced = Sender::of(&wanted.from).is_some_and(|sender| sender != Sender::Name);
-    let opted_out = enforced && book.is_opted_out(&resource.name, &wanted.from, &recipient.to);
+    let opted_out = book.blocks(&resource.name, &wanted.from, &recipient.to);
     drop(book);
     let plan = Plan::draw(state, magic, opted_out);
-    *early |= plan.is_early();
     plan.start(state, message(resource, wanted, recipient, id.clone(), now_ms));
-    Item::Accepted(id)
+    Item::Accepted { id, plan }
 }
 
 fn message(
@@ -187,21 +178,26 @@ fn message(
         to: recipient.to.clone(),
         tag: wanted.tag.clone(),
         report: wanted.report,
-        segments: segments(&wanted.message),
+        segments: wanted.segments,
         accepted_ms: now_ms,
     })
 }
 
 /// The call has one answer for all of those who were handed over, now or before: the worst manner that their magic digits
 /// ask for, else the faults'.
-fn manner(state: &State, handed_over: Vec<(&Recipient, Option<Behaviour>)>, early: bool) -> Manner {
-    if handed_over.is_empty() {
+fn manner<'a>(state: &State, recipients: impl Iterator<Item = (&'a Recipient, Option<Behaviour>, &'a Item)>) -> Manner {
+    let mut handed_over = recipients.filter(|(_, _, item)| item.status() == 202).peekable();
+    if handed_over.peek().is_none() {
         return Manner::Answer;
     }
     let first = |recipient: &Recipient| state.first_try(Provider::Acs, &recipient.to);
-    let asked = handed_over.into_iter().filter_map(|(recipient, magic)| Manner::of_magic(magic, || first(recipient)));
-    let late = early.then_some(Manner::AnswerAfter(AFTER_THE_REPORT));
-    asked.chain(late).max_by_key(|manner| manner.badness()).unwrap_or_else(|| state.dice.manner())
+    let asked = handed_over.filter_map(|(recipient, magic, item)| match item {
+        Item::Accepted { plan, .. } if plan.is_early() => Some(Manner::AnswerAfter(AFTER_THE_REPORT)),
+        Item::Accepted { .. } | Item::Repeated(_) | Item::Refused { .. } | Item::Rejected { .. } => {
+            Manner::of_magic(magic, || first(recipient))
+        }
+    });
+    asked.max_by_key(|manner| manner.badness()).unwrap_or_else(|| state.dice.manner())
 }
 
 /// The answer. Its order is not the request's, as nobody promised that.
@@ -213,7 +209,7 @@ fn value(wanted: &Wanted, items: &[Item], version: Version) -> Value {
 impl Item {
     fn status(&self) -> u16 {
         match self {
-            Item::Accepted(_) | Item::Repeated(_) => 202,
+            Item::Accepted { .. } | Item::Repeated(_) => 202,
             Item::Refused { status, .. } | Item::Rejected { status, .. } => *status,
         }
     }
@@ -221,7 +217,7 @@ impl Item {
     fn json(&self, recipient: &Recipient, version: Version) -> Value {
         let to = &*recipient.to;
         let mut item = match self {
-            Item::Accepted(id) | Item::Repeated(id) => {
+            Item::Accepted { id, .. } | Item::Repeated(id) => {
                 json!({ "to": to, "messageId": &**id, "httpStatusCode": 202, "successful": true })
             }
             Item::Refused { status, why } | Item::Rejected { status, why } => {
@@ -229,11 +225,11 @@ impl Item {
             }
         };
         match self {
-            Item::Accepted(_) | Item::Repeated(_) if recipient.key.is_some() => {
+            Item::Accepted { .. } | Item::Repeated(_) if recipient.key.is_some() => {
                 item["repeatabilityResult"] = "accepted".into();
             }
             Item::Rejected { .. } => item["repeatabilityResult"] = "rejected".into(),
-            Item::Accepted(_) | Item::Repeated(_) | Item::Refused { .. } => {}
+            Item::Accepted { .. } | Item::Repeated(_) | Item::Refused { .. } => {}
         }
         // The example of the oldest version has an id with what failed, too.
         let failed = matches!(self, Item::Rejected { .. }) || self.status() >= 500;
@@ -271,7 +267,7 @@ fn log(state: &State, body: &Body, fate: &Fate) -> Vec<u64> {
             ..entry(&blank, given)
         };
         match item {
-            Item::Accepted(id) => {
+            Item::Accepted { id, .. } => {
                 call.sid = Some(id.clone());
                 call.accepted = true;
             }
@@ -295,24 +291,9 @@ fn entry(blank: &Call, given: Given) -> Call {
 
 fn blank(body: &Body) -> Call {
     Call {
-        number: 0,
-        at_ms: time::now_ms(),
-        provider: Provider::Acs,
-        method: "POST",
-        path: "/sms".into(),
-        account: Arc::default(),
-        to: Arc::default(),
         from: body.text("from"),
         body: body.text("message"),
-        extras: None::<Box<Extras>>,
-        request_id: None,
         params: body.len(),
-        unknown_params: 0,
-        status: None,
-        code: None,
-        sid: None,
-        accepted: false,
-        repeat: false,
-        answered: false,
+        ..Call::new(Provider::Acs, "/sms".into(), Arc::default(), time::now_ms())
     }
 }
