@@ -216,6 +216,12 @@ async fn inbound_messages_say_what_their_keyword_asks_for() {
         assert_eq!((&inbound["sub_resource"], &inbound["status"]["code"]), (&json!("mo_sms"), &json!(1500)));
         assert_eq!((&inbound["errors"], &inbound["reference_id"]), (&json!({}), &answer.json["sid"]));
     }
+    // The provider need not be named when the sender is known to be its own: here, because it was last sent from.
+    send_to(&bench, TO.1).await;
+    let known = json!({ "from": "+4917012345678", "to": "+14252306549", "text": "Hi" });
+    assert_eq!(bench.control(Method::POST, "/sandbox/reply", known).await.status, 202);
+    let said = customer.post().await.telesign(CUSTOMER, KEY, Form::Bare);
+    assert_eq!(said["user_response"]["phone_number"], TO.1);
     // TeleSign keeps no list: who answered STOP is sent to again.
     let to = "4917012397867";
     assert_eq!(send_to(&bench, to).await.status, 200);

@@ -33,34 +33,47 @@ struct Call {
     signed_path: String,
 }
 
-fn rfc2822(minutes: i64) -> String {
-    // The sandbox has its own clock, and so have those who call it.
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed() + minutes * 60;
-    chrono::DateTime::from_timestamp(now, 0).unwrap().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+/// Calls at about the sandbox's time, which it tells in its log.
+struct Caller {
+    now_ms: i64,
 }
 
-fn call(nonce: u32) -> Call {
-    Call {
-        method: Method::POST,
-        path: PATH.into(),
-        customer: CUSTOMER,
-        key: KEY,
-        content_type: FORM,
-        date: Some(rfc2822(0)),
-        ts_date: None,
-        auth_method: Some("HMAC-SHA256"),
-        nonce: Some(format!("A1592C6F-E384-4CDB-BC42-{nonce:012}")),
-        body: BODY,
-        signed_body: BODY,
-        signed_content_type: FORM,
-        signed_path: PATH.into(),
+impl Caller {
+    async fn new(bench: &Bench) -> Caller {
+        let body = BODY.to_owned();
+        bench.call(Method::POST, PATH, &format!("{CUSTOMER}:{KEY}"), FORM, body).await.unwrap();
+        Caller { now_ms: bench.sandbox.calls(0, 1, None).calls[0].at_ms }
     }
-}
 
-fn reading(nonce: u32, path: String) -> Call {
-    let signed_path = path.split('?').next().unwrap().to_owned();
-    let blank = Call { content_type: "", signed_content_type: "", body: "", signed_body: "", ..call(nonce) };
-    Call { method: Method::GET, path, signed_path, ..blank }
+    /// A date so many minutes from now.
+    fn date(&self, minutes: i64) -> String {
+        let at = chrono::DateTime::from_timestamp_millis(self.now_ms + minutes * 60_000).unwrap();
+        at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
+    fn call(&self, nonce: u32) -> Call {
+        Call {
+            method: Method::POST,
+            path: PATH.into(),
+            customer: CUSTOMER,
+            key: KEY,
+            content_type: FORM,
+            date: Some(self.date(0)),
+            ts_date: None,
+            auth_method: Some("HMAC-SHA256"),
+            nonce: Some(format!("A1592C6F-E384-4CDB-BC42-{nonce:012}")),
+            body: BODY,
+            signed_body: BODY,
+            signed_content_type: FORM,
+            signed_path: PATH.into(),
+        }
+    }
+
+    fn reading(&self, nonce: u32, path: String) -> Call {
+        let signed_path = path.split('?').next().unwrap().to_owned();
+        let blank = Call { content_type: "", signed_content_type: "", body: "", signed_body: "", ..self.call(nonce) };
+        Call { method: Method::GET, path, signed_path, ..blank }
+    }
 }
 
 impl Call {
@@ -112,9 +125,10 @@ async fn every_part_of_a_signed_call_is_checked() {
     let docs_key = "ABC12345yusumoN6BYsBVkh+yRJ5czgsnCehZaOYldPJdmFh6NeX8kunZ2zU1YWaUw/0wV6xfw==";
     settings.telesign.push(TeleSignAccount::new("FFFFFFFF-EEEE-DDDD-1234-AB1234567890", docs_key));
     let bench = Bench::new(settings).await;
+    let caller = Caller::new(&bench).await;
     let own = |text: &str| Some(text.to_owned());
     let table: Vec<(&str, Call, (u16, u64))> = vec![
-        ("as it should be", call(1), (200, 290)),
+        ("as it should be", caller.call(1), (200, 290)),
         ("with another account's key", Call { key: docs_key, ..call(2) }, (401, 10008)),
         (
             "another account",
@@ -122,7 +136,7 @@ async fn every_part_of_a_signed_call_is_checked() {
             (200, 290),
         ),
         ("nobody's account", Call { customer: "nobody", ..call(4) }, (401, 10015)),
-        ("a nonce again", call(1), (401, 10002)),
+        ("a nonce again", caller.call(1), (401, 10002)),
         (
             "the same nonce, another account",
             Call { customer: "FFFFFFFF-EEEE-DDDD-1234-AB1234567890", key: docs_key, ..call(1) },
@@ -131,15 +145,19 @@ async fn every_part_of_a_signed_call_is_checked() {
         ("no nonce", Call { nonce: None, ..call(5) }, (401, 10003)),
         ("a short nonce", Call { nonce: own("1234567"), ..call(6) }, (401, 10003)),
         ("a long nonce", Call { nonce: Some("x".repeat(65)), ..call(7) }, (401, 10003)),
-        ("14 minutes late", Call { date: Some(rfc2822(-14)), ..call(8) }, (200, 290)),
-        ("14 minutes early", Call { date: Some(rfc2822(14)), ..call(9) }, (200, 290)),
-        ("16 minutes late", Call { date: Some(rfc2822(-16)), ..call(10) }, (401, 10004)),
-        ("16 minutes early", Call { date: Some(rfc2822(16)), ..call(11) }, (401, 10004)),
+        ("14 minutes late", Call { date: Some(caller.date(-14)), ..call(8) }, (200, 290)),
+        ("14 minutes early", Call { date: Some(caller.date(14)), ..call(9) }, (200, 290)),
+        ("16 minutes late", Call { date: Some(caller.date(-16)), ..call(10) }, (401, 10004)),
+        ("16 minutes early", Call { date: Some(caller.date(16)), ..call(11) }, (401, 10004)),
         ("a date of ISO 8601", Call { date: own("2026-11-20T08:00:00Z"), ..call(12) }, (401, 10005)),
         ("no date", Call { date: None, ..call(13) }, (401, 10007)),
-        ("x-ts-date alone", Call { date: None, ts_date: Some(rfc2822(0)), ..call(14) }, (200, 290)),
-        ("x-ts-date before Date", Call { date: own("yesterday"), ts_date: Some(rfc2822(0)), ..call(15) }, (200, 290)),
-        ("x-ts-date too late", Call { ts_date: Some(rfc2822(-16)), ..call(16) }, (401, 10004)),
+        ("x-ts-date alone", Call { date: None, ts_date: Some(caller.date(0)), ..call(14) }, (200, 290)),
+        (
+            "x-ts-date before Date",
+            Call { date: own("yesterday"), ts_date: Some(caller.date(0)), ..call(15) },
+            (200, 290),
+        ),
+        ("x-ts-date too late", Call { ts_date: Some(caller.date(-16)), ..call(16) }, (401, 10004)),
         ("another method", Call { auth_method: Some("HMAC-SHA1"), ..call(17) }, (401, 10006)),
         ("no method", Call { auth_method: None, ..call(18) }, (401, 10006)),
         ("another body signed", Call { signed_body: "phone_number=1", ..call(19) }, (401, 10008)),
@@ -157,8 +175,12 @@ async fn every_part_of_a_signed_call_is_checked() {
             (401, 10008),
         ),
         ("the query not signed", Call { path: format!("{PATH}?x=1"), ..call(25) }, (200, 290)),
-        ("a read", reading(26, format!("{PATH}/00000000000000000000000000000000")), (404, 10017)),
-        ("a read with a query", reading(27, format!("{PATH}/00000000000000000000000000000000?x=1")), (404, 10017)),
+        ("a read", caller.reading(26, format!("{PATH}/00000000000000000000000000000000")), (404, 10017)),
+        (
+            "a read with a query",
+            caller.reading(27, format!("{PATH}/00000000000000000000000000000000?x=1")),
+            (404, 10017),
+        ),
         (
             "a read that signs a content type",
             Call { signed_content_type: FORM, ..reading(28, format!("{PATH}/1")) },
@@ -179,9 +201,9 @@ async fn every_part_of_a_signed_call_is_checked() {
     // A nonce is used up by a call that was signed, not by one that was not.
     let forged = Call { signed_body: "x", ..call(30) };
     assert_eq!(code(&forged.send(&bench).await), (401, 10008));
-    assert_eq!(code(&call(30).send(&bench).await), (200, 290));
+    assert_eq!(code(&caller.call(30).send(&bench).await), (200, 290));
     let counts = bench.sandbox.summary().providers;
-    assert_eq!(counts[&herald::sandbox::Provider::TeleSign].accepted, 9);
+    assert_eq!(counts[&herald::sandbox::Provider::TeleSign].accepted, 10);
 }
 
 #[tokio::test]
@@ -191,7 +213,8 @@ async fn the_authorization_header_is_read_strictly() {
     settings.telesign.extend([status("late", AccountStatus::Suspended), status("gone", AccountStatus::Closed)]);
     let bench = Bench::new(settings).await;
     let basic = |user: &str| format!("Basic {}", STANDARD.encode(user));
-    let signature = call(1).signature();
+    let caller = Caller::new(&bench).await;
+    let signature = caller.call(1).signature();
     let table = [
         (None, (401, 10009)),
         (Some(String::new()), (401, 10028)),
@@ -210,11 +233,11 @@ async fn the_authorization_header_is_read_strictly() {
         (Some(format!("TSA {CUSTOMER}:{signature}")), (200, 290)),
     ];
     for (authorization, expected) in table {
-        let answer = call(1).send_with(&bench, authorization.as_deref()).await;
+        let answer = caller.call(1).send_with(&bench, authorization.as_deref()).await;
         assert_eq!(code(&answer), expected, "{authorization:?}: {}", answer.json);
     }
     // The credential check: nothing is sent, and good credentials are told from bad ones.
-    let check = reading(2, format!("{PATH}/00000000000000000000000000000000"));
+    let check = caller.reading(2, format!("{PATH}/00000000000000000000000000000000"));
     assert_eq!(code(&check.send_with(&bench, Some(&basic(&format!("{CUSTOMER}:{KEY}")))).await), (404, 10017));
     assert_eq!(code(&check.send_with(&bench, Some(&basic(&format!("{CUSTOMER}:no")))).await), (401, 10022));
     let refused = bench.control(Method::GET, "/sandbox/summary", Value::Null).await.json;
