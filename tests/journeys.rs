@@ -13,6 +13,8 @@ mod control;
 mod instant;
 #[path = "journeys/operator.rs"]
 mod operator;
+#[path = "journeys/providers.rs"]
+mod providers;
 #[path = "journeys/quota.rs"]
 mod quota;
 #[path = "journeys/receipts.rs"]
@@ -49,6 +51,13 @@ journeys! {
     receipts::callbacks_that_are_not_to_be_believed;
     replies::stop_is_heeded_until_start;
     replies::the_same_reply_twice_is_one;
+    providers::every_provider_sends_reports_and_passes_replies_on;
+    providers::a_doubt_is_settled_by_the_same_try_again;
+    providers::a_stopped_account_is_stood_in_for;
+    providers::a_silent_account_is_stood_in_for_until_it_answers;
+    providers::a_silent_account_uses_up_neither_tries_nor_the_hour;
+    providers::messages_without_receipts_are_asked_about;
+    providers::whatsapp_goes_by_approved_content_and_its_window;
     retries::passing_troubles_lose_nothing_and_double_nothing;
     retries::a_provider_that_is_away_loses_nothing;
     retries::tries_are_bounded;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod consent;
 mod demo;
 mod follow;
 mod key;
@@ -76,6 +77,9 @@ enum Command {
     /// Looks at runs and controls them.
     #[command(subcommand, after_help = "Example: herald run list")]
     Run(run::Command),
+    /// Who may be written to and who may not.
+    #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
+    Consent(consent::Command),
     /// The provider simulator alone.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
@@ -168,6 +172,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Check(args) => check::run(context, args).await,
             Command::Send(args) => send::run(context, args).await,
             Command::Run(command) => run::run(context, command).await,
+            Command::Consent(command) => consent::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Key(command) => key::run(context, command).await,
         }

@@ -143,13 +143,21 @@ fn takes(what: &str, rows: u64, configuration: &Configuration, channel: &Channel
         Unit::Segments => "segments",
         Unit::Messages => "messages",
     };
+    let sender = match (channel.channel_type, channel.number_type) {
+        (ChannelType::WhatsApp, _) => "a WhatsApp number",
+        (ChannelType::Sms, NumberType::Geographic) => "a long code",
+        (ChannelType::Sms, NumberType::ShortCode) => "a short code",
+        (ChannelType::Sms, NumberType::TollFree) => "a toll-free number",
+        (ChannelType::Sms, NumberType::Alphanumeric) => "a name",
+    };
     let (long, valid_for) = (seconds(rows, rate), configuration.valid_for);
     let expires = if long > valid_for.0.as_secs_f64() {
         format!("; what is not sent within {valid_for} expires")
     } else {
         String::new()
     };
-    format!("{what} takes {} through channel \"{}\" at {rate} {unit}{expires}", in_words(long), configuration.channel)
+    let (name, takes) = (&configuration.channel, in_words(long));
+    format!("{what} takes {takes} through channel \"{name}\" ({sender}, {rate} in {unit}){expires}")
 }
 
 fn in_words(seconds: f64) -> String {

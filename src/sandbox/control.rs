@@ -26,6 +26,8 @@ use super::{
 /// Calls in a page unless asked for otherwise, and at most.
 const PAGE: usize = 1_000;
 const PAGE_LIMIT: usize = 10_000;
+/// Media that come with a message at most.
+const MEDIA_LIMIT: usize = 10;
 
 pub(super) fn routes() -> Router<Arc<State>> {
     Router::new()
@@ -130,6 +132,13 @@ pub(super) struct Reply {
     pub to: String,
     #[serde(default)]
     pub body: String,
+    /// The links of media that come with it (Twilio).
+    #[serde(default)]
+    pub media: Vec<String>,
+    /// What the sender is called (WhatsApp). Default `Sandbox`.
+    pub profile_name: Option<String>,
+    /// The id of the message that is answered (WhatsApp).
+    pub answers: Option<String>,
     /// Whose number `to` is; without it, the first provider with an account that lists the number, else Twilio.
     pub provider: Option<Provider>,
 }
@@ -143,7 +152,18 @@ async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     if reply.from.is_empty() || reply.to.is_empty() {
         return refuse("from and to: must not be empty".into());
     }
-    let received = match reply.provider.unwrap_or_else(|| state.provider_of(&reply.to)) {
+    if reply.media.len() > MEDIA_LIMIT {
+        return refuse(format!("media: at most {MEDIA_LIMIT}"));
+    }
+    if let Some(why) = reply.media.iter().find_map(|link| callback_url(link).err()) {
+        return refuse(format!("media: {why}"));
+    }
+    let provider = reply.provider.unwrap_or_else(|| state.provider_of(&reply.to));
+    let plain = reply.media.is_empty() && reply.profile_name.is_none() && reply.answers.is_none();
+    if provider != Provider::Twilio && !plain {
+        return refuse("media, profile_name and answers: only with Twilio".into());
+    }
+    let received = match provider {
         Provider::Twilio => state.twilio.receive(&state, &reply),
         Provider::TeleSign => state.telesign.receive(&state, &reply),
         Provider::Acs => state.acs.receive(&state, &reply),
@@ -161,7 +181,7 @@ async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
 
 /// The answer to a path that nobody serves.
 pub(super) async fn not_found(uri: Uri) -> Response {
-    if uri.path().starts_with("/2010-04-01/") {
+    if uri.path().starts_with("/2010-04-01/") || uri.path().starts_with("/v1/Content") {
         return super::twilio::not_found();
     }
     if uri.path().starts_with("/v1/messaging") {

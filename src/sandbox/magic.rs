@@ -93,7 +93,8 @@ const COMMON_ROWS: &[Magic] = &[
 ];
 
 /// Every table.
-pub const TABLES: &[Table] = &[COMMON, super::twilio::MAGIC, super::telesign::MAGIC, super::acs::MAGIC];
+pub const TABLES: &[Table] =
+    &[COMMON, super::twilio::MAGIC, super::twilio::WHATSAPP, super::telesign::MAGIC, super::acs::MAGIC];
 
 pub(super) const fn row(suffix: &'static str, behaviour: Behaviour, effect: &'static str) -> Magic {
     Magic { suffix, behaviour, effect }

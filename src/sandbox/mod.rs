@@ -36,6 +36,6 @@ pub use log::{Call, CallPage, Extras, Provider, ProviderSummary, Repeated, Summa
 pub use magic::{Behaviour, Magic, Table};
 pub use server::{Sandbox, SandboxError};
 pub use settings::{
-    AccountStatus, AcsEvents, AcsResource, ApiKey, Callbacks, Casing, EventSchema, Keywords, Receipts, Replies,
-    ReportSignature, Settings, SettingsError, TeleSignAccount, TwilioAccount,
+    AccountStatus, AcsEvents, AcsResource, ApiKey, ApprovalStatus, Callbacks, Casing, ContentTemplate, EventSchema,
+    Keywords, Receipts, Replies, ReportSignature, Settings, SettingsError, TeleSignAccount, TwilioAccount, WhatsApp,
 };

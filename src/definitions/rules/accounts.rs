@@ -1,5 +1,7 @@
 //! An account's settings, as far as they can be judged without its provider. No value that may be a secret is repeated.
 
+use url::Url;
+
 use super::{
     super::{page::Page, problem::Problem},
     is_private_to_both, web,
@@ -13,8 +15,12 @@ pub(in super::super) fn account(page: &Page, account: &Account) -> Vec<Problem> 
         Account::TeleSign(settings) => (telesign(page, settings), settings.base_url.as_deref()),
         Account::Acs(settings) => (acs(page, settings), settings.base_url.as_deref()),
     };
-    if base_url.is_some_and(|text| web(text).is_none()) {
-        problems.push(page.problem("base_url", "is not a web address; expected one like \"https://api.twilio.com\""));
+    let bare = |url: &Url| {
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
+    };
+    if base_url.is_some_and(|text| !web(text).is_some_and(|url| bare(&url))) {
+        let message = "is not the web address of an API; expected one like \"https://api.twilio.com\", without user, query or fragment";
+        problems.push(page.problem("base_url", message));
     }
     problems
 }
@@ -87,8 +93,9 @@ fn acs(page: &Page, settings: &AcsSettings) -> Vec<Problem> {
 /// The versions of the API that are known to work; others are taken at the operator's word.
 const VERSIONS: &str = "\"2021-03-07\", \"2025-09-17\" or \"2026-01-23\"";
 
-/// Versions are days: 2026-01-23.
+/// Versions are days, 2026-01-23, some of them before their time: 2026-01-23-preview.
 fn is_day(text: &str) -> bool {
+    let text = text.strip_suffix("-preview").unwrap_or(text);
     text.len() == 10 && chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
@@ -135,6 +142,8 @@ mod tests {
             ),
             (TELESIGN, "customer_id = \"FFFFFFFF-EEEE-DDDD-1234-AB1234567890\"\n".to_owned(), &[]),
             (TELESIGN, "customer_id = \"FFFF EEEE\"\n".to_owned(), &["customer_id"]),
+            (TWILIO, "base_url = \"https://x:y@api.twilio.com\"\n".to_owned(), &["base_url"]),
+            (TWILIO, "base_url = \"https://api.twilio.com?a=b\"\n".to_owned(), &["base_url"]),
             (TELESIGN, "customer_id = \"\"\nbase_url = \"x\"\n".to_owned(), &["customer_id", "base_url"]),
             (ACS, WHOLE.to_owned(), &[]),
             (ACS, format!("{HOME}{KEY}"), &[]),
@@ -149,6 +158,7 @@ mod tests {
             (ACS, format!("endpoint = \"contoso.communication.azure.com\"\n{KEY}"), &["endpoint"]),
             (ACS, format!("endpoint = \"https://contoso.communication.azure.com/sms\"\n{KEY}"), &["endpoint"]),
             (ACS, format!("{WHOLE}api_version = \"2030-12-31\"\n"), &[]),
+            (ACS, format!("{WHOLE}api_version = \"2030-12-31-preview\"\n"), &[]),
             (ACS, format!("{WHOLE}api_version = \"latest\"\n"), &["api_version"]),
             (ACS, format!("{WHOLE}api_version = \"2026-13-01\"\nbase_url = \"\"\n"), &["api_version", "base_url"]),
         ] {

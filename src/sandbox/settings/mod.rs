@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub use self::{
     acs::{AcsEvents, AcsResource, Casing, EventSchema},
     telesign::{Keywords, ReportSignature, TeleSignAccount},
-    twilio::{ApiKey, TwilioAccount},
+    twilio::{ApiKey, ApprovalStatus, ContentTemplate, TwilioAccount},
 };
 use super::faults::Faults;
 
@@ -32,6 +32,8 @@ pub struct Settings {
     pub receipts: Receipts,
     /// How many recipients answer, and what.
     pub replies: Replies,
+    /// What is particular to WhatsApp.
+    pub whatsapp: WhatsApp,
     /// Where inbound messages are posted, unless the control surface has set another URL for the number.
     pub inbound_url: Option<String>,
     /// How receipts and replies are posted.
@@ -83,6 +85,9 @@ impl Settings {
                 "replies.texts: at least one text is needed when replies.share is above 0".into(),
             ));
         }
+        if !(0.0..=1.0).contains(&self.whatsapp.read_share) {
+            return Err(SettingsError("whatsapp.read_share: must be between 0 and 1".into()));
+        }
         if let Some(address) = &self.inbound_url {
             callback_url(address).map_err(|why| SettingsError(format!("inbound_url: {why}")))?;
         }
@@ -103,6 +108,7 @@ impl Default for Settings {
             acs: vec![AcsResource::new("sandbox", Settings::DEFAULT_ACS_ACCESS_KEY)],
             receipts: Receipts::default(),
             replies: Replies::default(),
+            whatsapp: WhatsApp::default(),
             inbound_url: None,
             callbacks: Callbacks::default(),
             faults: Faults::default(),
@@ -161,6 +167,22 @@ pub struct Replies {
 impl Default for Replies {
     fn default() -> Self {
         Replies { share: 0.0, texts: vec!["Thank you".into()], min_delay_ms: 20, max_delay_ms: 200 }
+    }
+}
+
+/// WhatsApp.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WhatsApp {
+    /// Share of delivered messages that are read, which a receipt of its own tells. Default 0.
+    pub read_share: f64,
+    /// How long free text may be sent after the recipient has written, in milliseconds. Default 24 hours.
+    pub window_ms: u64,
+}
+
+impl Default for WhatsApp {
+    fn default() -> Self {
+        WhatsApp { read_share: 0.0, window_ms: 24 * 3_600_000 }
     }
 }
 

@@ -15,17 +15,18 @@ use bytes::Bytes;
 use super::{
     accounts::Account,
     errors::ApiError,
-    magic::MAGIC,
+    magic,
     messages::{Message, Status},
     new_sid, plan,
     rules::{self, Wanted},
+    whatsapp::Channel,
 };
 use crate::sandbox::{
     answer::{self, Refusal},
     connection::Line,
     faults::{Before, Manner},
     form::Form,
-    log::{Call, Provider, masked},
+    log::{Call, Extras, Provider, masked},
     magic::Behaviour,
     segments::segments,
     state::State,
@@ -107,7 +108,7 @@ fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> 
         Ok(judged) => judged,
         Err(error) => return Fate::Refused(error),
     };
-    let magic = MAGIC.behaviour(&wanted.to);
+    let magic = magic::behaviour(wanted.from.as_deref(), &wanted.to);
     if let Some(refusal) = refused_by_magic(state, &wanted, magic) {
         return refusal;
     }
@@ -149,17 +150,21 @@ fn draft(account: Arc<Account>, wanted: &Wanted) -> Message {
         (None, None) => Status::Queued,
     };
     Message {
-        sid: new_sid(if wanted.media > 0 { "MM" } else { "SM" }),
+        sid: new_sid(if wanted.media.is_empty() { "SM" } else { "MM" }),
         account,
         service: wanted.service.as_deref().map(Into::into),
         to: wanted.to.as_str().into(),
         from: wanted.from.as_deref().map(Into::into),
-        body: wanted.body.as_str().into(),
+        body: wanted.text.as_str().into(),
         callback: None,
         status,
         inbound: false,
-        segments: segments(&wanted.body),
-        media: wanted.media,
+        segments: match Channel::of(&wanted.to) {
+            Channel::Sms => segments(&wanted.text),
+            Channel::WhatsApp => 1,
+        },
+        media: wanted.media.as_slice().into(),
+        bars: wanted.bars,
         error: None,
         created_ms: now_ms,
         sent_ms: None,
@@ -174,7 +179,9 @@ fn log(state: &State, named: &str, form: &Form, fate: &Fate) -> u64 {
             // The strings of the resource are shared, not copied: a million calls must stay small.
             call.to = message.to.clone();
             call.from = message.from.clone().or_else(|| message.service.clone()).unwrap_or_default();
-            call.body = message.body.clone();
+            if form.get("Body").is_some() {
+                call.body = message.body.clone();
+            }
             call.sid = Some(message.sid.clone());
             call.accepted = true;
             call.status = manner.status(201);
@@ -206,8 +213,20 @@ fn blank(state: &State, named: &str, form: &Form) -> Call {
     );
     let account = known.map_or_else(|| named.into(), |account| account.sid.clone());
     Call {
+        extras: extras(form),
         params: form.len(),
         unknown_params: form.unknown(KNOWN),
         ..Call::new(Provider::Twilio, path, account, time::now_ms())
     }
+}
+
+/// Content and media, as they were given.
+fn extras(form: &Form) -> Option<Box<Extras>> {
+    let text = |name: &str| form.get(name).map(str::to_owned);
+    let extras = Extras {
+        content_sid: text("ContentSid"),
+        content_variables: text("ContentVariables"),
+        media: form.all("MediaUrl").map(str::to_owned).collect(),
+    };
+    (extras != Extras::default()).then(|| Box::new(extras))
 }

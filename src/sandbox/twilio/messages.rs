@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::accounts::Account;
+use super::{
+    accounts::Account,
+    whatsapp::{Bars, Channel, Sessions},
+};
 use crate::sandbox::{kept::Kept, time};
 
 /// A message, out or in.
@@ -25,7 +28,9 @@ pub(super) struct Message {
     pub status: Status,
     pub inbound: bool,
     pub segments: u32,
-    pub media: u32,
+    /// Links, or none.
+    pub media: Arc<[String]>,
+    pub bars: Bars,
     pub error: Option<u32>,
     pub created_ms: i64,
     pub sent_ms: Option<i64>,
@@ -40,6 +45,7 @@ pub(in crate::sandbox) enum Status {
     Queued,
     Sent,
     Delivered,
+    Read,
     Undelivered,
     Failed,
     Canceled,
@@ -54,6 +60,7 @@ impl Status {
             Status::Queued => "queued",
             Status::Sent => "sent",
             Status::Delivered => "delivered",
+            Status::Read => "read",
             Status::Undelivered => "undelivered",
             Status::Failed => "failed",
             Status::Canceled => "canceled",
@@ -69,6 +76,7 @@ impl Status {
             Status::Queued => 2,
             Status::Sent => 3,
             Status::Delivered | Status::Undelivered | Status::Failed | Status::Canceled | Status::Received => 4,
+            Status::Read => 5,
         }
     }
 
@@ -79,6 +87,10 @@ impl Status {
 }
 
 impl Message {
+    pub(super) fn channel(&self) -> Channel {
+        Channel::of(&self.to)
+    }
+
     pub(super) fn advance(&mut self, status: Status, error: Option<u32>, now_ms: i64) {
         if status.rank() < self.status.rank() {
             return;
@@ -88,7 +100,7 @@ impl Message {
         if status.is_failure() {
             self.error = error;
         }
-        if matches!(status, Status::Sent | Status::Delivered | Status::Undelivered) {
+        if matches!(status, Status::Sent | Status::Delivered | Status::Read | Status::Undelivered) {
             self.sent_ms = self.sent_ms.or(Some(now_ms));
         }
     }
@@ -110,7 +122,7 @@ impl Message {
             "error_message": null,
             "from": self.from.as_deref(),
             "messaging_service_sid": self.service.as_deref(),
-            "num_media": self.media.to_string(),
+            "num_media": self.media.len().to_string(),
             "num_segments": segments.to_string(),
             "price": null,
             "price_unit": null,
@@ -129,13 +141,20 @@ pub(super) struct Messages {
     by_to: HashMap<Arc<str>, VecDeque<u64>>,
     /// (sender, recipient) of those who opted out, as `sender recipient`.
     opted_out: HashSet<String>,
+    pub sessions: Sessions,
     /// The callback URL of the message before: nearly always the same, and then shared.
     last_callback: Option<Arc<url::Url>>,
 }
 
 impl Messages {
     pub(super) fn new(limit: usize) -> Self {
-        Messages { kept: Kept::new(limit), by_to: HashMap::new(), opted_out: HashSet::new(), last_callback: None }
+        Messages {
+            kept: Kept::new(limit),
+            by_to: HashMap::new(),
+            opted_out: HashSet::new(),
+            sessions: Sessions::default(),
+            last_callback: None,
+        }
     }
 
     /// Remembers a message and returns its number.
@@ -210,6 +229,7 @@ impl Messages {
         self.kept.clear();
         self.by_to.clear();
         self.opted_out.clear();
+        self.sessions.clear();
         self.last_callback = None;
     }
 }

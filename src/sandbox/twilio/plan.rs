@@ -1,32 +1,26 @@
-//! What happens to a message after it was accepted: the steps of its status, their receipts, and what comes in.
+//! What happens to a message after it was accepted: the steps of its status, their receipts, and perhaps an answer.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Twilio,
-    accounts::{Account, POOL_OF_NONE},
+    accounts::POOL_OF_NONE,
+    inbound::{Answered, Inbound},
     messages::{Message, Messages, Status},
-    new_sid, receipts,
+    receipts,
+    whatsapp::{Channel, SHARED},
 };
 use crate::sandbox::{
-    callbacks::{Callback, Kind},
-    control::Reply,
-    log::{Provider, masked},
+    callbacks::Callback,
     magic::Behaviour,
     plan::{self, Text},
     schedule::Event as Scheduled,
-    segments::segments,
     state::State,
     time,
 };
 
-/// Exactly one of these, in any case, stops a sender; everything else does not.
-const STOP: &[&str] = &["STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"];
-/// Exactly one of these lets it send again.
-const START: &[&str] = &["START", "YES", "UNSTOP"];
+/// The code of a message to somebody who has opted out.
+const OPTED_OUT: u32 = 21610;
 
 /// The steps of a message.
 pub(in crate::sandbox) type Plan = plan::Plan<Status>;
@@ -57,6 +51,9 @@ pub(super) fn draw(state: &State, message: &Message, magic: Option<Behaviour>) -
         Some(_) | None => {
             plan.push(Status::Sent);
             plan.push(Status::Delivered);
+            if message.channel() == Channel::WhatsApp && state.dice.hit(state.settings.whatsapp.read_share) {
+                plan.push(Status::Read);
+            }
             plan.reply = Text::draw(state, magic);
         }
     }
@@ -78,14 +75,17 @@ impl Twilio {
             Event::Answer { number, text } => {
                 let text = text.words(state)?;
                 let message = self.messages().get(number).cloned()?;
-                self.inbound(state, message.account, &message.to, &message.from?, text).1
+                let (from, to) = (&*message.to, message.from.as_deref()?);
+                let answers = Some(Answered { sid: message.sid.clone(), sender: to.into() });
+                let inbound = Inbound { from, to, body: text, media: Vec::new(), profile_name: None, answers };
+                self.inbound(state, message.account.clone(), inbound).1
             }
         }
     }
 
     fn advance(&self, state: &State, number: u64, mut plan: Plan, step: u8) -> Option<Callback> {
         let now_ms = time::now_ms();
-        let (status, message) = self.step(number, &mut plan, step, now_ms)?;
+        let (status, message) = self.step(state, number, &mut plan, step, now_ms)?;
         let advance = |step| Scheduled::Twilio(Event::Advance { number, plan, step });
         let then = plan.followup(state, step, advance, |text| Scheduled::Twilio(Event::Answer { number, text }));
         let url = message.callback.as_ref().filter(|_| state.settings.receipts.enabled);
@@ -94,98 +94,52 @@ impl Twilio {
     }
 
     /// Moves the message on; returns its new status and what it then is, or nothing if it is gone or was canceled.
-    fn step(&self, number: u64, plan: &mut Plan, step: u8, now_ms: i64) -> Option<(Status, Message)> {
+    fn step(&self, state: &State, number: u64, plan: &mut Plan, step: u8, now_ms: i64) -> Option<(Status, Message)> {
         let mut status = plan.step(step)?;
         let mut messages = self.messages();
-        let (sender, blocked) = {
-            let message = messages.get(number)?;
-            (pool_sender(message), message.service.is_some() && service_is_blocked(&messages, message))
-        };
         let message = messages.get_mut(number).filter(|message| message.status != Status::Canceled)?;
-        message.from = message.from.take().or(sender);
+        message.from = message.from.take().or_else(|| pool_sender(message));
         let waits = matches!(message.status, Status::Accepted | Status::Scheduled | Status::Queued);
-        if blocked && waits && status != Status::Queued {
-            // A Messaging Service accepts first and finds the opt-out when it is about to send.
-            status = Status::Failed;
-            plan.cut_short(step, 21610);
+        if waits && status != Status::Queued {
+            // Only when it is about to be sent is it found out whether it may be.
+            let window_ms = state.settings.whatsapp.window_ms;
+            let obstacle = messages.get(number).and_then(|message| obstacle(&messages, message, now_ms, window_ms));
+            // A magic number fails as it says, whatever the window.
+            if let Some(code) = obstacle.filter(|code| *code == OPTED_OUT || plan.error.is_none()) {
+                status = Status::Failed;
+                plan.cut_short(step, code);
+            }
         }
+        let message = messages.get_mut(number)?;
         message.advance(status, plan.error, now_ms);
         Some((status, message.clone()))
     }
+}
 
-    /// Somebody sends to one of our numbers, now. Returns the sid, or why it cannot be.
-    pub(in crate::sandbox) fn receive(&self, state: &State, reply: &Reply) -> Result<Arc<str>, &'static str> {
-        let account = self.accounts.owner(&reply.to).ok_or("to: no account has this number")?.clone();
-        if state.inbound_url(&reply.to, None).is_none() {
-            return Err("no URL for inbound messages is known: set one with PUT /sandbox/inbound");
-        }
-        let (sid, callback) = self.inbound(state, account, &reply.from, &reply.to, &reply.body);
-        if let Some(callback) = callback {
-            state.schedule.add(Duration::ZERO, Scheduled::Post(Box::new(callback)));
-        }
-        Ok(sid)
-    }
-
-    /// Whether an account has this number on its list.
-    pub(in crate::sandbox) fn lists(&self, number: &str) -> bool {
-        self.accounts.all.iter().any(|account| account.numbers.iter().any(|own| **own == *number))
-    }
-
-    /// Takes an inbound message in, and builds the post if a URL is known.
-    fn inbound(
-        &self,
-        state: &State,
-        account: Arc<Account>,
-        from: &str,
-        to: &str,
-        body: &str,
-    ) -> (Arc<str>, Option<Callback>) {
-        let now_ms = time::now_ms();
-        let message = Message {
-            sid: new_sid("SM"),
-            account,
-            service: None,
-            to: to.into(),
-            from: Some(from.into()),
-            body: body.into(),
-            callback: None,
-            status: Status::Received,
-            inbound: true,
-            segments: segments(body),
-            media: 0,
-            error: None,
-            created_ms: now_ms,
-            sent_ms: Some(now_ms),
-            updated_ms: now_ms,
-        };
-        self.remember(&message, from);
-        tracing::debug!(from = masked(from), "sandbox: somebody replied");
-        let callback = state.inbound_url(to, None).map(|url| receipts::inbound(&message, &url));
-        if callback.is_none() {
-            state.counters(Provider::Twilio, Kind::Reply).withheld.fetch_add(1, Relaxed);
-        }
-        (message.sid, callback)
-    }
-
-    /// Remembers an inbound message and heeds its keyword, at once: who sent STOP is refused from now on.
-    fn remember(&self, message: &Message, from: &str) {
-        let word = message.body.trim().to_uppercase();
-        let mut messages = self.messages();
-        if STOP.contains(&word.as_str()) {
-            messages.opt_out(&message.to, from);
-        } else if START.contains(&word.as_str()) {
-            messages.opt_in(&message.to, from);
-        }
-        messages.add(message.clone());
+/// What keeps a message from being sent: an opt-out that a Messaging Service finds late, the window, its content.
+fn obstacle(messages: &Messages, message: &Message, now_ms: i64, window_ms: u64) -> Option<u32> {
+    match message.channel() {
+        Channel::Sms if message.service.is_some() && service_is_blocked(messages, message) => Some(OPTED_OUT),
+        Channel::Sms => None,
+        Channel::WhatsApp => message.bars.always.or_else(|| {
+            let sender = message.from.as_deref().unwrap_or_default();
+            let open = messages.sessions.is_open(sender, &message.to, now_ms, window_ms);
+            message.bars.outside_window.filter(|_| !open)
+        }),
     }
 }
 
 /// The sender that a Messaging Service chooses: always the same one for the same recipient.
 fn pool_sender(message: &Message) -> Option<Arc<str>> {
     message.service.as_ref()?;
-    let pool = &message.account.numbers;
+    let channel = message.channel();
+    let pool: Vec<&Arc<str>> = message.account.pool(channel).collect();
     let spread = message.to.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    Some(pool.get(spread % pool.len().max(1)).cloned().unwrap_or_else(|| POOL_OF_NONE.into()))
+    let of_none = match channel {
+        Channel::Sms => POOL_OF_NONE,
+        Channel::WhatsApp => SHARED,
+    };
+    Some(pool.get(spread % pool.len().max(1)).map_or_else(|| of_none.into(), |chosen| Arc::clone(chosen)))
 }
 
 /// One STOP to any number of the pool holds for the whole service.

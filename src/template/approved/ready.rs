@@ -58,17 +58,17 @@ pub(in super::super) fn ready(draft: Draft<'_>, problems: &mut Vec<SourceProblem
     let mut all = BTreeMap::new();
     for (locale, content) in draft.approved {
         let key = format!("{APPROVED}.{locale}");
-        let Some(text) = draft.texts.get(locale) else {
-            let fault = SourceFault::NoText { expected: format!("{locale}.hbs") };
-            problems.push(SourceProblem::in_manifest(Some(&key), fault));
-            continue;
-        };
         let before = problems.len();
         if !is_content_sid(&content.content_sid) {
             let words = format!("\"{}\" is no content; expected HX and 32 hexadecimal digits", content.content_sid);
             problems.push(bad(&format!("{key}.{CONTENT_SID}"), words));
         }
         let variables = read_variables(&key, content, problems);
+        let Some(text) = draft.texts.get(locale) else {
+            let fault = SourceFault::NoText { expected: format!("{locale}.hbs") };
+            problems.push(SourceProblem::in_manifest(Some(&key), fault));
+            continue;
+        };
         // What is wrong with the text itself is said where it is compiled.
         if let (Ok(pieces), true) = (parse(text), problems.len() == before) {
             let file = format!("{locale}.hbs");
