@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use herald::{
     definitions,
-    domain::{definition::NumberType, message::Status, run::RunStatus},
+    domain::{
+        account::{Account, TeleSignAuth},
+        definition::NumberType,
+        message::Status,
+        run::RunStatus,
+    },
     sandbox::{Call, Provider, Settings},
     store::messages::{MessageSearch, StoredMessage},
 };
@@ -52,13 +57,16 @@ impl Stage {
         format!("{}/callbacks/{}", self.base_url, self.applied.callback_tokens[account])
     }
 
+    /// Lets the provider know where messages to a number are posted.
+    async fn listens(&self, to: &str, account: &str) {
+        let body = json!({ "number": to, "url": self.callback(account) }).to_string();
+        let put = self.client.put(format!("{}/sandbox/inbound", self.sandbox().base_url())).body(body);
+        assert!(put.send().await.unwrap().status().is_success());
+    }
+
     /// Somebody writes to a number.
     async fn writes(&self, from: &str, to: &str, account: &str, text: &str) {
         let place = self.sandbox().base_url();
-        let put =
-            |path: &str, body: serde_json::Value| self.client.put(format!("{place}{path}")).body(body.to_string());
-        let inbound = put("/sandbox/inbound", json!({ "number": to, "url": self.callback(account) }));
-        assert!(inbound.send().await.unwrap().status().is_success());
         let said = self
             .client
             .post(format!("{place}/sandbox/reply"))
@@ -144,9 +152,8 @@ pub async fn a_doubt_is_settled_by_the_same_try_again(database: Database) {
     let taken = stage.taken(Provider::Acs);
     assert!(taken.len() == 33 && taken.values().all(|times| *times == 1), "{taken:?}");
     let calls = stage.calls();
-    for suffix in doubtful {
-        let ids: Vec<_> =
-            calls.iter().filter(|call| *call.to == *phone(suffix)).map(|call| call.request_id.clone()).collect();
+    for number in doubtful {
+        let ids: Vec<_> = calls.iter().filter(|call| *call.to == *number).map(|call| call.request_id.clone()).collect();
         assert!(ids.len() > 1 && ids.iter().all(|id| *id == ids[0] && id.is_some()), "{number}: {ids:?}");
     }
     stage.strike().await;
