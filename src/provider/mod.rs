@@ -109,6 +109,8 @@ pub enum SenderKind {
 pub struct Outgoing {
     /// herald's id.
     pub id: MessageId,
+    /// The places in the run of the first and the last message of its request: the same in every try, whatever goes with it.
+    pub among: (i64, i64),
     /// The recipient.
     pub to: E164,
     /// The text, at most 1,600 characters. Of an approved template: what the recipient will read, for people to look at.
@@ -320,11 +322,11 @@ pub struct Receipt {
 pub enum About {
     /// This one.
     Message(MessageId),
-    /// The one to this number among these of a run, the first and the last included: they shared a call.
+    /// The one to this number among these of a run, the first and the last included: they are of one request.
     Among {
         /// The run.
         run: RunId,
-        /// The place of the call's first message in the run.
+        /// The place of the request's first message in the run.
         first: i64,
         /// The place of its last.
         last: i64,
