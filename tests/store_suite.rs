@@ -32,6 +32,8 @@ mod settling;
 mod source;
 #[path = "store_suite/stress.rs"]
 mod stress;
+#[path = "store_suite/timeline.rs"]
+mod timeline;
 
 /// Makes of each body a test on either engine.
 macro_rules! suite {
@@ -118,6 +120,11 @@ suite! {
     conversations::every_change_of_consent_is_history,
     conversations::racing_words_on_consent_leave_one_change,
     conversations::consents_are_listed_by_channel_and_number,
+    timeline::messages_of_runs_that_say_so_leave_activities,
+    timeline::an_upload_that_failed_leaves_no_activities,
+    timeline::pages_of_activities_follow_one_another,
+    timeline::pages_of_replies_follow_one_another,
+    timeline::what_activities_show_is_found_by_ids,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

@@ -7,6 +7,7 @@ mod auth;
 mod callbacks;
 pub mod consents;
 mod conversations;
+mod doors;
 mod hooks;
 pub mod keys;
 mod messages;
@@ -16,6 +17,7 @@ mod query;
 mod quota;
 mod runs;
 mod spool;
+pub mod timeline;
 pub mod views;
 
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
+        .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
+        .route("/v1/timeline", get(timeline::regarding))
         .route("/v1/quota", get(quota::show))
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{name}", get(accounts::show))
@@ -87,7 +91,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/consents", get(consents::list))
         .route("/v1/consents/import", post(consents::import))
         .route("/v1/consents/{number}", get(consents::show).put(consents::set))
-        .route("/hooks/{token}", post(hooks::receive))
+        .route("/hooks/{token}", post(hooks::receive).fallback(hooks::wrong_method))
         .route("/callbacks/{token}", any(callbacks::receive))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

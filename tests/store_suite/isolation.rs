@@ -6,6 +6,7 @@ use herald::{
         fairness::Priority,
         id::{CallbackId, ConversationId, KeyId, MessageId, OrgId, RunId, TemplateId},
         message::Status,
+        timeline::Before,
     },
     store::{
         access::{StoredKey, TokenKind},
@@ -25,9 +26,10 @@ use herald::{
 };
 
 use crate::{
-    bench::{Bench, LEASE, all_sent, at, configuration, contact, new_messages, new_run, number, organization, state},
+    bench::{Bench, LEASE, all_sent, at, configuration, contact, new_messages, number, organization, state},
     conversations::{incoming, new_answer},
     inbound::{change, reply},
+    timeline,
 };
 
 struct Filled {
@@ -45,10 +47,12 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
     let definition =
         NewDefinition { kind: Kind::Template, fresh_id: template.to_string(), name: "t".into(), body: "b".into() };
     store.save_definitions(&organization("acme", 100, 0), &[definition], at(0)).await.unwrap();
-    let new = NewRun { digest: "digest".into(), ..new_run(Priority::Bulk) };
+    let new = NewRun { digest: "digest".into(), priority: Priority::Bulk, ..timeline::shown() };
     let run = store.begin_run(org, &new, at(0)).await.unwrap();
     let rejected = Rejected { row: 9, fields: vec![], problems: "x".into() };
-    store.add_chunk(org, run, 0, &new_messages(1, 3), &[rejected], at(0)).await.unwrap();
+    let messages: Vec<_> =
+        new_messages(1, 3).into_iter().map(|one| timeline::about(one, "incident", "the case")).collect();
+    store.add_chunk(org, run, 0, &messages, &[rejected], at(0)).await.unwrap();
     store.open_run(org, run, at(0)).await.unwrap();
     let request = bench.claim(org, Priority::Bulk, 1, at(0)).await.remove(0);
     bench.say(&request, &Word { finish: None, ..all_sent(&request, at(1)) }, at(1)).await;
@@ -134,6 +138,12 @@ async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
         store.waiting_callbacks(org, 9).await.unwrap().len(),
         store.replies(org, at(0), 9).await.unwrap().len(),
         usize::from(store.next_firing(org, configuration(1)).await.unwrap().is_some()),
+        store.activities_of(org, number(1), Before::NOTHING, 9).await.unwrap().len(),
+        store.activities_regarding(org, "the case", Before::NOTHING, 9).await.unwrap().len(),
+        store.replies_of(org, number(1), Before::NOTHING, 9).await.unwrap().len(),
+        store.messages_by_id(org, &[MessageId { run, seq: 1 }]).await.unwrap().len(),
+        store.activity_runs(org, [run]).await.unwrap().len(),
+        store.activity_requests(org, [mine.id]).await.unwrap().len(),
     ]
 }
 
@@ -170,6 +180,7 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
             "answers",
             "list_entries",
             "lanes",
+            "activities",
         ] {
             let mut rows = bench.ask(&format!("SELECT * FROM {table} WHERE org_id = 'acme'")).await;
             rows.sort();
