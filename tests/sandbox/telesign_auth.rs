@@ -129,52 +129,52 @@ async fn every_part_of_a_signed_call_is_checked() {
     let own = |text: &str| Some(text.to_owned());
     let table: Vec<(&str, Call, (u16, u64))> = vec![
         ("as it should be", caller.call(1), (200, 290)),
-        ("with another account's key", Call { key: docs_key, ..call(2) }, (401, 10008)),
+        ("with another account's key", Call { key: docs_key, ..caller.call(2) }, (401, 10008)),
         (
             "another account",
-            Call { customer: "FFFFFFFF-EEEE-DDDD-1234-AB1234567890", key: docs_key, ..call(3) },
+            Call { customer: "FFFFFFFF-EEEE-DDDD-1234-AB1234567890", key: docs_key, ..caller.call(3) },
             (200, 290),
         ),
-        ("nobody's account", Call { customer: "nobody", ..call(4) }, (401, 10015)),
+        ("nobody's account", Call { customer: "nobody", ..caller.call(4) }, (401, 10015)),
         ("a nonce again", caller.call(1), (401, 10002)),
         (
             "the same nonce, another account",
-            Call { customer: "FFFFFFFF-EEEE-DDDD-1234-AB1234567890", key: docs_key, ..call(1) },
+            Call { customer: "FFFFFFFF-EEEE-DDDD-1234-AB1234567890", key: docs_key, ..caller.call(1) },
             (200, 290),
         ),
-        ("no nonce", Call { nonce: None, ..call(5) }, (401, 10003)),
-        ("a short nonce", Call { nonce: own("1234567"), ..call(6) }, (401, 10003)),
-        ("a long nonce", Call { nonce: Some("x".repeat(65)), ..call(7) }, (401, 10003)),
-        ("14 minutes late", Call { date: Some(caller.date(-14)), ..call(8) }, (200, 290)),
-        ("14 minutes early", Call { date: Some(caller.date(14)), ..call(9) }, (200, 290)),
-        ("16 minutes late", Call { date: Some(caller.date(-16)), ..call(10) }, (401, 10004)),
-        ("16 minutes early", Call { date: Some(caller.date(16)), ..call(11) }, (401, 10004)),
-        ("a date of ISO 8601", Call { date: own("2026-11-20T08:00:00Z"), ..call(12) }, (401, 10005)),
-        ("no date", Call { date: None, ..call(13) }, (401, 10007)),
-        ("x-ts-date alone", Call { date: None, ts_date: Some(caller.date(0)), ..call(14) }, (200, 290)),
+        ("no nonce", Call { nonce: None, ..caller.call(5) }, (401, 10003)),
+        ("a short nonce", Call { nonce: own("1234567"), ..caller.call(6) }, (401, 10003)),
+        ("a long nonce", Call { nonce: Some("x".repeat(65)), ..caller.call(7) }, (401, 10003)),
+        ("14 minutes late", Call { date: Some(caller.date(-14)), ..caller.call(8) }, (200, 290)),
+        ("14 minutes early", Call { date: Some(caller.date(14)), ..caller.call(9) }, (200, 290)),
+        ("16 minutes late", Call { date: Some(caller.date(-16)), ..caller.call(10) }, (401, 10004)),
+        ("16 minutes early", Call { date: Some(caller.date(16)), ..caller.call(11) }, (401, 10004)),
+        ("a date of ISO 8601", Call { date: own("2026-11-20T08:00:00Z"), ..caller.call(12) }, (401, 10005)),
+        ("no date", Call { date: None, ..caller.call(13) }, (401, 10007)),
+        ("x-ts-date alone", Call { date: None, ts_date: Some(caller.date(0)), ..caller.call(14) }, (200, 290)),
         (
             "x-ts-date before Date",
-            Call { date: own("yesterday"), ts_date: Some(caller.date(0)), ..call(15) },
+            Call { date: own("yesterday"), ts_date: Some(caller.date(0)), ..caller.call(15) },
             (200, 290),
         ),
-        ("x-ts-date too late", Call { ts_date: Some(caller.date(-16)), ..call(16) }, (401, 10004)),
-        ("another method", Call { auth_method: Some("HMAC-SHA1"), ..call(17) }, (401, 10006)),
-        ("no method", Call { auth_method: None, ..call(18) }, (401, 10006)),
-        ("another body signed", Call { signed_body: "phone_number=1", ..call(19) }, (401, 10008)),
-        ("the body not signed", Call { signed_body: "", ..call(20) }, (401, 10008)),
-        ("no content type signed", Call { signed_content_type: "", signed_body: "", ..call(21) }, (401, 10008)),
+        ("x-ts-date too late", Call { ts_date: Some(caller.date(-16)), ..caller.call(16) }, (401, 10004)),
+        ("another method", Call { auth_method: Some("HMAC-SHA1"), ..caller.call(17) }, (401, 10006)),
+        ("no method", Call { auth_method: None, ..caller.call(18) }, (401, 10006)),
+        ("another body signed", Call { signed_body: "phone_number=1", ..caller.call(19) }, (401, 10008)),
+        ("the body not signed", Call { signed_body: "", ..caller.call(20) }, (401, 10008)),
+        ("no content type signed", Call { signed_content_type: "", signed_body: "", ..caller.call(21) }, (401, 10008)),
         (
             "another content type sent",
-            Call { content_type: "application/x-www-form-urlencoded; charset=utf-8", ..call(22) },
+            Call { content_type: "application/x-www-form-urlencoded; charset=utf-8", ..caller.call(22) },
             (401, 10008),
         ),
-        ("another path signed", Call { signed_path: "/v1/verify/sms".into(), ..call(23) }, (401, 10008)),
+        ("another path signed", Call { signed_path: "/v1/verify/sms".into(), ..caller.call(23) }, (401, 10008)),
         (
             "the host signed",
-            Call { signed_path: format!("{}{PATH}", bench.sandbox.base_url()), ..call(24) },
+            Call { signed_path: format!("{}{PATH}", bench.sandbox.base_url()), ..caller.call(24) },
             (401, 10008),
         ),
-        ("the query not signed", Call { path: format!("{PATH}?x=1"), ..call(25) }, (200, 290)),
+        ("the query not signed", Call { path: format!("{PATH}?x=1"), ..caller.call(25) }, (200, 290)),
         ("a read", caller.reading(26, format!("{PATH}/00000000000000000000000000000000")), (404, 10017)),
         (
             "a read with a query",
@@ -183,12 +183,12 @@ async fn every_part_of_a_signed_call_is_checked() {
         ),
         (
             "a read that signs a content type",
-            Call { signed_content_type: FORM, ..reading(28, format!("{PATH}/1")) },
+            Call { signed_content_type: FORM, ..caller.reading(28, format!("{PATH}/1")) },
             (401, 10008),
         ),
         (
             "a signed JSON body",
-            Call { content_type: "application/json", signed_content_type: "application/json", ..call(29) },
+            Call { content_type: "application/json", signed_content_type: "application/json", ..caller.call(29) },
             (400, 12000),
         ),
     ];
@@ -199,7 +199,7 @@ async fn every_part_of_a_signed_call_is_checked() {
         assert_eq!(echoed, expected.1 == 10008, "{what}");
     }
     // A nonce is used up by a call that was signed, not by one that was not.
-    let forged = Call { signed_body: "x", ..call(30) };
+    let forged = Call { signed_body: "x", ..caller.call(30) };
     assert_eq!(code(&forged.send(&bench).await), (401, 10008));
     assert_eq!(code(&caller.call(30).send(&bench).await), (200, 290));
     let counts = bench.sandbox.summary().providers;
