@@ -25,6 +25,8 @@ mod replies;
 mod retries;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
+#[path = "journeys/timeline.rs"]
+mod timeline;
 
 macro_rules! journeys {
     ($($room:ident::$journey:ident;)*) => {
@@ -67,5 +69,7 @@ journeys! {
     control::a_paused_run_rests_and_goes_on;
     control::a_cancelled_run_sends_nothing_more;
     control::a_run_keeps_the_text_that_it_began_with;
+    timeline::a_case_has_a_timeline;
+    timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
     quota::an_hour_holds_what_it_holds;
 }

@@ -29,4 +29,5 @@ pub mod run;
 pub mod schedule;
 pub mod session;
 pub mod state;
+pub mod timeline;
 pub mod wishes;

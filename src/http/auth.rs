@@ -21,12 +21,12 @@ pub(super) struct Reader {
     pub org: OrgId,
 }
 
-/// A caller who may send, and answer in conversations.
+/// A caller who may look and send.
 #[derive(Debug)]
 pub(super) struct Sender {
-    /// For whom.
+    /// For whom they may send.
     pub org: OrgId,
-    /// Which key that is, for the record.
+    /// Their key.
     pub key: KeyId,
 }
 
@@ -35,33 +35,47 @@ pub(super) struct Sender {
 pub(super) struct Admin {
     /// For whom.
     pub org: OrgId,
-    /// Which key that is, for the record.
+    /// Their key.
     pub key: KeyId,
+}
+
+impl Sender {
+    /// Who that is, for what is kept of who did something.
+    pub fn actor(&self) -> String {
+        actor(self.key)
+    }
+}
+
+impl Admin {
+    /// Who that is, for what is kept of who did something.
+    pub fn actor(&self) -> String {
+        actor(self.key)
+    }
+}
+
+fn actor(key: KeyId) -> String {
+    format!("api {key}")
 }
 
 const HOW: &str = "expected the header `Authorization: Bearer KEY`, with a key made by `herald key create`";
 
-/// The caller, if the key allows at least as much as `needed`.
-async fn caller(parts: &Parts, api: &Api, needed: Scope) -> Result<Presented, Problem> {
+/// Whoever presents a key that holds, if it may do as much as this.
+async fn caller(wanted: Scope, parts: &Parts, api: &Api) -> Result<(OrgId, KeyId), Problem> {
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let text = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Problem::unauthorized(HOW))?;
     let refused = || Problem::unauthorized("this API key does not hold");
     let presented = Presented::read(text.trim()).ok_or_else(refused)?;
     let stored = api.store.key(&presented.org, presented.id).await?.ok_or_else(refused)?;
     let scope = presented.scope(&stored).ok_or_else(refused)?;
-    if scope < needed {
-        let (has, needs) = (scope.as_str(), needed.as_str());
-        return Err(Problem::forbidden(format!("this API key has the scope \"{has}\"; this needs \"{needs}\"")));
-    }
-    Ok(presented)
+    if scope >= wanted { Ok((presented.org, presented.id)) } else { Err(Problem::forbidden(scope, wanted)) }
 }
 
 impl FromRequestParts<Arc<Api>> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let presented = caller(parts, api, Scope::Read).await?;
-        Ok(Self { org: presented.org })
+        let (org, _) = caller(Scope::Read, parts, api).await?;
+        Ok(Self { org })
     }
 }
 
@@ -69,8 +83,8 @@ impl FromRequestParts<Arc<Api>> for Sender {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let presented = caller(parts, api, Scope::Send).await?;
-        Ok(Self { org: presented.org, key: presented.id })
+        let (org, key) = caller(Scope::Send, parts, api).await?;
+        Ok(Self { org, key })
     }
 }
 
@@ -78,7 +92,7 @@ impl FromRequestParts<Arc<Api>> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let presented = caller(parts, api, Scope::Admin).await?;
-        Ok(Self { org: presented.org, key: presented.id })
+        let (org, key) = caller(Scope::Admin, parts, api).await?;
+        Ok(Self { org, key })
     }
 }

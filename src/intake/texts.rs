@@ -2,29 +2,16 @@
 
 use super::csv::{RowProblem, RowProblemKind};
 use crate::{
-    domain::{
-        contact::Contact,
-        wishes::{SendAs, Wishes},
-    },
+    domain::contact::Contact,
     template::{MAX_CHARACTERS, RenderProblem, Rendered, Template},
 };
 
-/// The text that a contact would read: the approved one if there is one, unless the contact asks for free text. Whether free
-/// text is allowed is known only when it is sent.
+/// The text that a contact would read: [`Template::text_for`].
 ///
 /// # Errors
 /// Why there is none.
 pub fn text_for(template: &Template, contact: &Contact) -> Result<Rendered, RenderProblem> {
-    let locale = contact.locale.as_ref();
-    if !template.has_approved() {
-        return template.render(locale, &contact.slugs);
-    }
-    let wishes = Wishes::of(&contact.slugs).map_err(|problem| RenderProblem::Failed { why: problem.to_string() })?;
-    if wishes.send_as == Some(SendAs::Text) {
-        return template.render(locale, &contact.slugs);
-    }
-    let approved = template.render_approved(locale, &contact.slugs, Some(&wishes.parameters))?;
-    Ok(Rendered { text: approved.text, locale: approved.locale })
+    template.text_for(contact.locale.as_ref(), &contact.slugs)
 }
 
 /// The same as a problem of a file's row.

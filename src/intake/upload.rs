@@ -315,22 +315,11 @@ fn read(
 }
 
 fn message(entry: Entry) -> NewMessage {
-    let mut contact = entry.contact;
-    if let Some(regarding) = entry.regarding {
-        // Kept with the values, as a Dynamics flow hands them over; a column of that name says the same.
-        for (name, value) in
-            [("entityrelationshipname", regarding.relationship), ("regardingobjectid", regarding.object)]
-        {
-            if contact.slugs.get(name).is_none() {
-                drop(contact.slugs.insert(name, value));
-            }
-        }
-    }
     let repeat = match entry.duplicate {
         Duplicate::First => Repeat::First,
         Duplicate::Repeat => Repeat::Again,
     };
-    NewMessage { row: i64::try_from(entry.row).unwrap_or(i64::MAX), contact, repeat }
+    NewMessage { row: i64::try_from(entry.row).unwrap_or(i64::MAX), contact: entry.into_contact(), repeat }
 }
 
 async fn keep_rejected(

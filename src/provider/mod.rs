@@ -4,12 +4,12 @@
 //! the only place that knows *certainly not sent* (no connection) from *perhaps sent* (no answer).
 
 pub mod acs;
-pub mod settings;
 pub mod telesign;
 pub mod twilio;
 
 mod form;
 mod loose;
+mod settings;
 mod signing;
 mod stamp;
 
@@ -62,6 +62,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// twice; `None` where the provider has no such thing. A doubt is then settled by sending again.
     fn repeats_within(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether [`Provider::poll`] is of any use.
+    fn polls(&self) -> bool {
+        false
     }
 
     /// How to ask where a message stands of which no receipt has come; `None` where the provider cannot tell.

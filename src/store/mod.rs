@@ -25,6 +25,7 @@ pub mod runs;
 pub mod schedules;
 pub mod settle;
 pub mod states;
+pub mod timeline;
 
 use std::{str::FromStr, time::Duration};
 

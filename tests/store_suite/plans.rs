@@ -19,6 +19,16 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("UPDATE message_states SET status = r", "(org_id=? AND run_id=? AND seq=?)"),
         ("status = 'sent' AND provider_id", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("CROSS JOIN message", "(org_id=? AND run_id=? AND seq=?)"),
+        ("CROSS JOIN runs", "(org_id=? AND run_id=?)"),
+        (
+            "FROM activities WHERE org_id = $1 AND recipient",
+            "activities_recipient (org_id=? AND recipient=? AND (created_at",
+        ),
+        (
+            "FROM activities WHERE org_id = $1 AND regarding",
+            "activities_regarding (org_id=? AND regarding=? AND (created_at",
+        ),
+        ("(received_at, reply_id) <", "replies_recipient (org_id=? AND recipient=? AND "),
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),

@@ -123,23 +123,6 @@ pub async fn reports_merge_in_any_order(bench: Bench) {
     assert_eq!(bench.status(&org, run).await, RunStatus::Completed);
 }
 
-pub async fn the_newest_message_sent_to_a_number_is_found(bench: Bench) {
-    let org = bench.acme().await;
-    let (to, mut runs) = (crate::bench::number(1), Vec::new());
-    for round in 0..3 {
-        runs.push(bench.open(&org, BULK, 2).await);
-        let request = bench.claim(&org, BULK, 1, at(0)).await.remove(0);
-        if round < 2 {
-            bench.send(&request, at(100 + round)).await;
-        }
-    }
-    let newest =
-        async |before| bench.store.newest_sent_to(&org, to, at(before)).await.unwrap().map(|id| (id.run, id.seq));
-    assert_eq!(newest(99).await, None);
-    assert_eq!(newest(100).await, Some((runs[0], 1)));
-    assert_eq!(newest(5_000).await, Some((runs[1], 1)));
-}
-
 /// What a sequence of random steps needs to know.
 struct Play {
     bench: Bench,

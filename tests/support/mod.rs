@@ -112,7 +112,7 @@ impl Stage {
             // Azure is told where its events go; the others hear it with each message.
             let events = serde_json::json!({ "events": { "callback_url": format!("{base_url}/callbacks/{token}") } });
             let place = format!("{}/sandbox/acs/events", sandbox.base_url());
-            assert!(client.put(place).json(&events).send().await.unwrap().status().is_success());
+            assert!(client.put(place).body(events.to_string()).send().await.unwrap().status().is_success());
         }
         Self {
             org: set.organization.id.clone(),

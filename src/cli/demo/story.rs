@@ -239,7 +239,7 @@ impl<'a> Story<'a> {
         let languages = ["en", "fr", "ja", "id", "el", "de"];
         for (place, number) in numbers.iter().enumerate() {
             let data = json!({ "customer": { "mobile": number, "name": people[place % 6], "language": languages[place % 6], "do_not_phone": false },
-                "title": "Broken heater", "priority": "high" });
+                "id": format!("CAS-{place}"), "title": "Broken heater", "priority": "high" });
             let event =
                 json!({ "type": "case.created", "timestamp": self.stage.app.clock.now(), "data": data }).to_string();
             let id = format!("evt_{place}");

@@ -65,7 +65,11 @@ impl fmt::Display for Group {
             }
             RowProblemKind::InvalidLocale
             | RowProblemKind::InvalidTimezone
-            | RowProblemKind::InvalidTemplateParameters => {
+            | RowProblemKind::InvalidTemplateParameters
+            | RowProblemKind::InvalidChannel
+            | RowProblemKind::InvalidConsent
+            | RowProblemKind::InvalidTime
+            | RowProblemKind::FutureTime => {
                 write!(f, "fix {column} in {rows} {unit}")
             }
             RowProblemKind::WrongChannel(expected) => {

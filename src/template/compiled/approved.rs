@@ -8,9 +8,13 @@ use super::{
         parse::Piece,
         problem::RenderProblem,
     },
-    Output, Template,
+    Output, Rendered, Template,
 };
-use crate::domain::{contact::Slugs, locale::Locale, wishes::variable_fault};
+use crate::domain::{
+    contact::Slugs,
+    locale::Locale,
+    wishes::{SendAs, Wishes, variable_fault},
+};
 
 /// One contact's approved content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,20 @@ impl Template {
             None => self.render(Some(locale), &with_overrides(slugs, content, overridden))?.text,
         };
         Ok(RenderedApproved { text, locale: locale.clone(), content_id: content.content_id.clone(), variables })
+    }
+
+    /// The text that a contact reads: the approved one if there is one, unless the contact asks for free text. Whether free
+    /// text is allowed is known only when it is sent.
+    pub fn text_for(&self, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Rendered, RenderProblem> {
+        if !self.has_approved() {
+            return self.render(wanted, slugs);
+        }
+        let wishes = Wishes::of(slugs).map_err(|problem| RenderProblem::Failed { why: problem.to_string() })?;
+        if wishes.send_as == Some(SendAs::Text) {
+            return self.render(wanted, slugs);
+        }
+        let approved = self.render_approved(wanted, slugs, Some(&wishes.parameters))?;
+        Ok(Rendered { text: approved.text, locale: approved.locale })
     }
 
     /// The content that a contact gets: of the wanted locale, of one of its parents, or of the default.
