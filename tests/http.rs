@@ -5,6 +5,11 @@
 #[expect(dead_code, reason = "the journeys need more of the stage than these tests")]
 mod support;
 
+#[path = "http/consents.rs"]
+mod consents;
+#[path = "http/conversations.rs"]
+mod conversations;
+
 use herald::{
     definitions,
     domain::{id::OrgId, message::Status},

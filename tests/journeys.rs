@@ -9,6 +9,8 @@ mod support;
 mod automatic;
 #[path = "journeys/control.rs"]
 mod control;
+#[path = "journeys/conversations.rs"]
+mod conversations;
 #[path = "journeys/instant.rs"]
 mod instant;
 #[path = "journeys/operator.rs"]
@@ -49,6 +51,9 @@ journeys! {
     receipts::callbacks_that_are_not_to_be_believed;
     replies::stop_is_heeded_until_start;
     replies::the_same_reply_twice_is_one;
+    conversations::a_conversation_goes_on_until_it_is_ended;
+    conversations::whatsapp_is_answered_for_a_day;
+    conversations::who_says_stop_is_not_answered;
     retries::passing_troubles_lose_nothing_and_double_nothing;
     retries::a_provider_that_is_away_loses_nothing;
     retries::tries_are_bounded;

@@ -39,7 +39,9 @@ fn file() -> String {
 fn opted_out(nth: u32) -> ConsentChange {
     let of: E164 = E164::parse(&phone(nth), None).unwrap();
     let at = herald::domain::time::Timestamp::from_millis(1);
-    ConsentChange { channel_type: ChannelType::Sms, of, consent: Consent::Out, source: "import".into(), at }
+    let id = herald::domain::id::ConsentChangeId::new(at, rand::random());
+    let (source, actor) = ("import".into(), "operator".into());
+    ConsentChange { id, channel_type: ChannelType::Sms, of, consent: Consent::Out, source, actor, at }
 }
 
 pub async fn a_file_with_every_kind_of_row(database: Database) {
