@@ -9,6 +9,8 @@ mod support;
 mod automatic;
 #[path = "journeys/control.rs"]
 mod control;
+#[path = "journeys/conversations.rs"]
+mod conversations;
 #[path = "journeys/instant.rs"]
 mod instant;
 #[path = "journeys/operator.rs"]
@@ -60,6 +62,9 @@ journeys! {
     providers::a_silent_account_uses_up_neither_tries_nor_the_hour;
     providers::messages_without_receipts_are_asked_about;
     providers::whatsapp_goes_by_approved_content_and_its_window;
+    conversations::a_conversation_goes_on_until_it_is_ended;
+    conversations::whatsapp_is_answered_for_a_day;
+    conversations::who_says_stop_is_not_answered;
     retries::passing_troubles_lose_nothing_and_double_nothing;
     retries::a_provider_that_is_away_loses_nothing;
     retries::tries_are_bounded;
