@@ -9,7 +9,7 @@ pub mod twilio;
 
 mod form;
 mod loose;
-mod settings;
+pub mod settings;
 mod signing;
 mod stamp;
 
