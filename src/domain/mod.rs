@@ -26,3 +26,4 @@ pub mod retry;
 pub mod run;
 pub mod schedule;
 pub mod state;
+pub mod webhook;

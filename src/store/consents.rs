@@ -9,6 +9,7 @@ use crate::domain::{contact::ChannelType, id::OrgId, phone::E164, time::Timestam
 use super::{
     Store, StoreError,
     db::{Tx, args},
+    told,
 };
 
 /// What is stored of a person's consent; nothing stored: unknown.
@@ -112,10 +113,28 @@ pub(super) async fn set_consents(tx: &mut Tx<'_>, org: &OrgId, changes: &[Consen
         .values()
         .map(|c| json!([c.channel_type, c.of.digits(), c.consent.as_str(), c.source, c.at.millis()]))
         .collect();
-    let sql = "INSERT INTO consents (org_id, channel_type, recipient, state, source, changed_at)
-        SELECT $2, r.value ->> 0, CAST(r.value ->> 1 AS BIGINT), r.value ->> 2, r.value ->> 3, CAST(r.value ->> 4 AS BIGINT) FROM ROWS($1) WHERE 1 = 1
-        ON CONFLICT (org_id, channel_type, recipient) DO UPDATE SET state = excluded.state, source = excluded.source, changed_at = excluded.changed_at
-        WHERE excluded.changed_at >= consents.changed_at";
-    tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
-    Ok(())
+    let rows = Value::from(rows).to_string();
+    let mut changed = Vec::new();
+    for sql in [NEW, OTHER] {
+        for row in &tx.rows(sql, args![rows.as_str(), org.as_str()]).await? {
+            let of = E164::from_digits(u64::try_from(row.int(1)?).unwrap_or(0));
+            changed.extend(latest.get(&(row.parsed(0)?, of)).copied());
+        }
+    }
+    tx.execute(AGAIN, args![rows, org.as_str()]).await?;
+    told::add_consents(tx, org, &changed).await
 }
+
+const NEW: &str = "INSERT INTO consents (org_id, channel_type, recipient, state, source, changed_at)
+  SELECT $2, r.value ->> 0, CAST(r.value ->> 1 AS BIGINT), r.value ->> 2, r.value ->> 3, CAST(r.value ->> 4 AS BIGINT)
+  FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING channel_type, recipient";
+
+const OTHER: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE consents SET state = r.value ->> 2, source = r.value ->> 3, changed_at = CAST(r.value ->> 4 AS BIGINT) FROM r
+  WHERE org_id = $2 AND channel_type = r.value ->> 0 AND recipient = CAST(r.value ->> 1 AS BIGINT)
+  AND state <> r.value ->> 2 AND changed_at <= CAST(r.value ->> 4 AS BIGINT) RETURNING channel_type, recipient";
+
+const AGAIN: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
+  UPDATE consents SET source = r.value ->> 3, changed_at = CAST(r.value ->> 4 AS BIGINT) FROM r
+  WHERE org_id = $2 AND channel_type = r.value ->> 0 AND recipient = CAST(r.value ->> 1 AS BIGINT)
+  AND state = r.value ->> 2 AND changed_at <= CAST(r.value ->> 4 AS BIGINT)";

@@ -13,6 +13,7 @@ use super::{
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_initial.sql")),
     (2, include_str!("../../migrations/0002_every_provider.sql")),
+    (4, include_str!("../../migrations/0004_outbox.sql")),
 ];
 
 /// The version that this herald brings a database to.

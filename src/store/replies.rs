@@ -1,5 +1,7 @@
 //! Replies: what people write back. The same provider message id on the same channel is one reply.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::domain::{
@@ -11,6 +13,7 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Tx, args},
+    told,
 };
 
 /// A reply that came in.
@@ -100,6 +103,10 @@ pub(super) async fn add_replies(tx: &mut Tx<'_>, org: &OrgId, replies: &[NewRepl
     let sql = "INSERT INTO replies (org_id, channel, provider_id, reply_id, recipient, text, media, keyword, answers, received_at)
         SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, CAST(r.value ->> 3 AS BIGINT), r.value ->> 4, r.value ->> 5, r.value ->> 6,
           r.value ->> 7, CAST(r.value ->> 8 AS BIGINT)
-        FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
-    tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await
+        FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING reply_id";
+    let kept = tx.rows(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
+    let news: BTreeSet<ReplyId> = kept.iter().map(|row| row.parsed(0)).collect::<Result<_, _>>()?;
+    let told: Vec<&NewReply> = replies.iter().filter(|reply| news.contains(&reply.id)).collect();
+    told::add_replies(tx, org, &told).await?;
+    Ok(news.len() as u64)
 }
