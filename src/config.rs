@@ -33,6 +33,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// Posting to organizations' endpoints.
+    pub webhooks: WebhooksConfig,
 }
 
 /// What is logged, and how.
@@ -86,6 +88,13 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
 }
 
+/// Posting to organizations' endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhooksConfig {
+    /// Whether an endpoint may lie in the operator's own network, and be reached without TLS.
+    pub allow_private: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -103,6 +112,7 @@ impl Default for Config {
             },
             intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
             api: ApiConfig { max_body_bytes: 1 << 20 },
+            webhooks: WebhooksConfig { allow_private: false },
         }
     }
 }

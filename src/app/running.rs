@@ -20,6 +20,7 @@ use crate::{
         keywords::Keywords,
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
+    notify::{self, Deliverer},
     store::StoreError,
 };
 
@@ -35,7 +36,7 @@ const TROUBLE: Duration = Duration::from_secs(1);
 pub struct Roles {
     /// Answers HTTP, on this listener's address.
     pub api: bool,
-    /// Fires schedules, makes requests of events, applies callbacks.
+    /// Fires schedules, makes requests of events, applies callbacks, posts webhooks.
     pub scheduler: bool,
     /// Sends.
     pub worker: bool,
@@ -79,6 +80,7 @@ impl Running {
         }
         if roles.scheduler {
             running.schedule(app, &stopped);
+            running.notify(app, stopped)?;
         }
         if roles.worker {
             let parts = Parts {
@@ -171,6 +173,19 @@ impl Running {
             let applier = applier.clone();
             async move { applier.tick(now).await }
         }));
+    }
+
+    /// Posts what organizations want to hear of.
+    fn notify(&mut self, app: &App, stopped: watch::Receiver<bool>) -> Result<(), Broken> {
+        let parts = notify::Parts {
+            store: app.store.clone(),
+            books: app.books.clone(),
+            clock: app.clock.clone(),
+            metrics: app.metrics.clone(),
+        };
+        let deliverer = Deliverer::new(parts, &app.config.webhooks)?;
+        self.tasks.spawn(async move { Ok(deliverer.run(stopped).await?) });
+        Ok(())
     }
 
     /// Waits until something ends by itself, which it does only when it has broken.

@@ -23,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "intake.coalesce",
     "intake.coalesce_contacts",
     "api.max_body_bytes",
+    "webhooks.allow_private",
 ];
 
 impl Config {
@@ -43,6 +44,7 @@ impl Config {
             "intake.coalesce" => Slot::WaitOrNot(&mut self.intake.coalesce),
             "intake.coalesce_contacts" => Slot::Count(&mut self.intake.coalesce_contacts, 100),
             "api.max_body_bytes" => Slot::Count(&mut self.api.max_body_bytes, usize::MAX),
+            "webhooks.allow_private" => Slot::Switch(&mut self.webhooks.allow_private),
             _ => return None,
         })
     }
@@ -61,6 +63,7 @@ enum Kind {
     Bare,
     Text,
     Number,
+    Switch,
     Other(&'static str),
 }
 
@@ -72,9 +75,12 @@ impl Given {
 
     /// From a file.
     pub(super) fn typed(value: &DeValue<'_>) -> Self {
-        match (value.as_str(), value.as_integer()) {
-            (Some(text), _) => Self { text: text.to_owned(), kind: Kind::Text },
-            (_, Some(number)) if number.radix() == 10 => Self { text: number.as_str().to_owned(), kind: Kind::Number },
+        match (value.as_str(), value.as_integer(), value.as_bool()) {
+            (Some(text), ..) => Self { text: text.to_owned(), kind: Kind::Text },
+            (_, Some(number), _) if number.radix() == 10 => {
+                Self { text: number.as_str().to_owned(), kind: Kind::Number }
+            }
+            (.., Some(switch)) => Self { text: switch.to_string(), kind: Kind::Switch },
             _ => Self { text: String::new(), kind: Kind::Other(value.type_str()) },
         }
     }
@@ -82,14 +88,21 @@ impl Given {
     fn text(&self, expected: &str) -> Result<&str, String> {
         match self.kind {
             Kind::Bare | Kind::Text => Ok(&self.text),
-            Kind::Number | Kind::Other(_) => Err(format!("{expected}, found {}", self.found())),
+            Kind::Number | Kind::Switch | Kind::Other(_) => Err(format!("{expected}, found {}", self.found())),
         }
     }
 
     fn number(&self) -> Option<usize> {
         match self.kind {
             Kind::Bare | Kind::Number => self.text.trim().replace('_', "").parse().ok(),
-            Kind::Text | Kind::Other(_) => None,
+            Kind::Text | Kind::Switch | Kind::Other(_) => None,
+        }
+    }
+
+    fn switch(&self) -> Option<bool> {
+        match self.kind {
+            Kind::Bare | Kind::Switch => self.text.trim().parse().ok(),
+            Kind::Text | Kind::Number | Kind::Other(_) => None,
         }
     }
 
@@ -98,6 +111,7 @@ impl Given {
         match self.kind {
             Kind::Bare | Kind::Text => format!("\"{}\"", self.text),
             Kind::Number => format!("the number {}", self.text),
+            Kind::Switch => self.text.clone(),
             Kind::Other(kind) => format!("a value of type {kind}"),
         }
     }
@@ -111,6 +125,7 @@ pub(super) enum Slot<'c> {
     Format(&'c mut LogFormat),
     Text(&'c mut String),
     Count(&'c mut usize, usize),
+    Switch(&'c mut bool),
     Wait(&'c mut Duration),
     WaitOrNot(&'c mut Duration),
 }
@@ -140,6 +155,7 @@ impl Slot<'_> {
                 let fits = given.number().filter(|number| (1..=most).contains(number));
                 *slot = fits.ok_or_else(|| found(&count(most)))?;
             }
+            Self::Switch(slot) => *slot = given.switch().ok_or_else(|| found("true or false"))?,
             Self::Wait(slot) => {
                 *slot = wait(given).filter(|wait| !wait.is_zero()).ok_or_else(|| found(WAIT))?;
             }

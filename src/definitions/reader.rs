@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         account::{Account, ProviderKind},
-        definition::{Channel, Configuration, Organization},
+        definition::{Channel, Configuration, Endpoint, Organization},
     },
     intake::mapping::CompiledMapping,
     keys,
@@ -63,11 +63,14 @@ impl Reader<'_> {
         let accounts = self.folder("accounts", account_keys);
         let channels: Read<Channel> = self.folder("channels", |_| vec![shapes::CHANNEL]);
         let hooks = self.folder("hooks", |_| vec![shapes::HOOK]);
-        let endpoints = self.folder("endpoints", |_| vec![shapes::ENDPOINT]);
+        let endpoints: Read<Endpoint> = self.folder("endpoints", |_| vec![shapes::ENDPOINT]);
         let outbound = self.outbound();
         let lists = self.lists();
         accounts.values().for_each(|(page, account)| {
             self.problems.extend(account.iter().flat_map(|account| rules::account(page, account)));
+        });
+        endpoints.values().for_each(|(page, endpoint)| {
+            self.problems.extend(endpoint.iter().flat_map(|endpoint| rules::endpoint(page, endpoint)));
         });
         self.channels(&channels, &accounts);
         let named =

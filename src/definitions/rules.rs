@@ -9,8 +9,9 @@ use crate::{
     domain::{
         account::Account,
         contact::ChannelType,
-        definition::{CONTRACT_QUOTA, Channel, Configuration, Mapping, NumberType, Organization, Trigger},
+        definition::{CONTRACT_QUOTA, Channel, Configuration, Endpoint, Mapping, NumberType, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
+        webhook::EventType,
     },
     intake::mapping::{CompiledMapping, check_type},
 };
@@ -58,6 +59,28 @@ pub(super) fn account(page: &Page, account: &Account) -> Vec<Problem> {
 
 fn is_sid(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| digits.len() == 32 && digits.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// Where an endpoint is, and what it asks for.
+pub(super) fn endpoint(page: &Page, endpoint: &Endpoint) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    match url::Url::parse(&endpoint.url) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let message = "has a user or a password in it; expected none, for the signature is what proves who posts";
+            problems.push(page.problem("url", message));
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+        Ok(_) | Err(_) => {
+            let message = "is not a web address; expected one like \"https://example.com/herald\"";
+            problems.push(page.problem("url", message));
+        }
+    }
+    let asks_for_nothing = |pattern: &&String| !EventType::ALL.iter().any(|event| event.is_asked_for_by(pattern));
+    problems.extend(endpoint.events.iter().filter(asks_for_nothing).map(|pattern| {
+        let known = EventType::ALL.map(EventType::as_str).join(", ");
+        page.problem("events", format!("\"{pattern}\" is no event; expected of {known}, a family like message.*, or *"))
+    }));
+    problems
 }
 
 /// A channel's number.

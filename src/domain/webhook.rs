@@ -132,17 +132,8 @@ const fn hours(count: u64) -> Duration {
 
 /// The waits after the first, second, … try that failed: what Standard Webhooks recommends. With the first, ten tries in
 /// three days and four hours.
-pub const WAITS: [Duration; 9] = [
-    Duration::from_secs(5),
-    minutes(5),
-    minutes(30),
-    hours(2),
-    hours(5),
-    hours(10),
-    hours(14),
-    hours(20),
-    hours(24),
-];
+pub const WAITS: [Duration; 9] =
+    [Duration::from_secs(5), minutes(5), minutes(30), hours(2), hours(5), hours(10), hours(14), hours(20), hours(24)];
 
 /// The longest wait that an endpoint's `Retry-After` can ask for; more is taken as this.
 pub const ASKED_LIMIT: Duration = hours(24);
@@ -199,10 +190,7 @@ mod tests {
     #[test]
     fn a_body_is_as_the_standard_has_it() {
         let body = body(EventType::ConsentChanged, NOW, &serde_json::json!({ "state": "out" }));
-        assert_eq!(
-            body,
-            r#"{"type":"consent.changed","timestamp":"2026-11-18T11:06:40.000Z","data":{"state":"out"}}"#
-        );
+        assert_eq!(body, r#"{"type":"consent.changed","timestamp":"2026-11-18T11:06:40.000Z","data":{"state":"out"}}"#);
     }
 
     #[test]
@@ -220,7 +208,8 @@ mod tests {
 
     #[test]
     fn what_the_endpoint_asks_for_is_honoured_where_it_is_longer() {
-        let asked = |seconds| next_try(2, Some(Duration::from_secs(seconds)), 0.0, NOW).map(|at| at.since(NOW).as_secs());
+        let asked =
+            |seconds| next_try(2, Some(Duration::from_secs(seconds)), 0.0, NOW).map(|at| at.since(NOW).as_secs());
         assert_eq!((asked(0), asked(299), asked(301)), (Some(300), Some(300), Some(301)));
         assert_eq!(asked(u64::MAX), Some(ASKED_LIMIT.as_secs()));
         assert_eq!(next_try(10, Some(Duration::from_secs(1)), 0.0, NOW), None, "asking brings no further try");

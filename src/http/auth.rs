@@ -21,19 +21,38 @@ pub(super) struct Reader {
     pub org: OrgId,
 }
 
+/// A caller who may do everything.
+#[derive(Debug)]
+pub(super) struct Admin {
+    /// For whom.
+    pub org: OrgId,
+}
+
 const HOW: &str = "expected the header `Authorization: Bearer KEY`, with a key made by `herald key create`";
+
+/// Whoever presents a key that holds, if it may do as much as this.
+async fn caller(wanted: Scope, parts: &Parts, api: &Api) -> Result<OrgId, Problem> {
+    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let text = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Problem::unauthorized(HOW))?;
+    let refused = || Problem::unauthorized("this API key does not hold");
+    let presented = Presented::read(text.trim()).ok_or_else(refused)?;
+    let stored = api.store.key(&presented.org, presented.id).await?.ok_or_else(refused)?;
+    let scope = presented.scope(&stored).ok_or_else(refused)?;
+    if scope >= wanted { Ok(presented.org) } else { Err(Problem::forbidden(scope, wanted)) }
+}
 
 impl FromRequestParts<Arc<Api>> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let text = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Problem::unauthorized(HOW))?;
-        let refused = || Problem::unauthorized("this API key does not hold");
-        let presented = Presented::read(text.trim()).ok_or_else(refused)?;
-        let stored = api.store.key(&presented.org, presented.id).await?.ok_or_else(refused)?;
-        // Every scope may look.
-        let _scope: Scope = presented.scope(&stored).ok_or_else(refused)?;
-        Ok(Self { org: presented.org })
+        Ok(Self { org: caller(Scope::Read, parts, api).await? })
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        Ok(Self { org: caller(Scope::Admin, parts, api).await? })
     }
 }

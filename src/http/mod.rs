@@ -4,6 +4,7 @@
 
 mod auth;
 mod callbacks;
+mod endpoints;
 mod hooks;
 pub mod keys;
 mod messages;
@@ -70,6 +71,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/quota", get(quota::show))
+        .route("/v1/endpoints", get(endpoints::list))
+        .route("/v1/endpoints/{name}/deliveries", get(endpoints::deliveries))
+        .route("/v1/endpoints/{name}/enable", post(endpoints::enable))
+        .route("/v1/endpoints/{name}/test", post(endpoints::test))
         .route("/hooks/{token}", post(hooks::receive))
         .route("/callbacks/{token}", any(callbacks::receive))
         .route("/healthz", get(ops::healthz))

@@ -7,6 +7,7 @@ use axum::{
 };
 use serde_json::json;
 
+use super::keys::Scope;
 use crate::{engine::NotWritten, store::StoreError};
 
 /// An answer that is not what was asked for.
@@ -42,6 +43,13 @@ impl Problem {
     /// 401: who is asking?
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// 403: the key is good, and does not go so far.
+    pub fn forbidden(has: Scope, wanted: Scope) -> Self {
+        let (has, wanted) = (has.as_str(), wanted.as_str());
+        let detail = format!("this API key has the scope {has}; this needs one with the scope {wanted}");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
     /// 503: not now.

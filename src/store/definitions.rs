@@ -199,7 +199,8 @@ async fn save(
         tx.execute(sql, args![org.as_str(), id, version, new.body.as_str()]).await?;
     }
     if new.kind == Kind::Endpoint {
-        let damaged = |problem: serde_json::Error| StoreError::Damaged { column: "body".into(), problem: problem.to_string() };
+        let damaged =
+            |problem: serde_json::Error| StoreError::Damaged { column: "body".into(), problem: problem.to_string() };
         let endpoint: Endpoint = serde_json::from_str(&new.body).map_err(damaged)?;
         endpoints::subscribe(tx, org, &new.name, &endpoint, now).await?;
     }

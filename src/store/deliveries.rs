@@ -134,7 +134,11 @@ impl Store {
 
     /// Writes what became of deliveries. Those whose lease has ended and that somebody else has taken up since are left to him;
     /// but what has arrived is gone, whoever says so.
-    pub async fn settle_deliveries(&self, words: &[(&OrgId, &Delivery, &Posted)], now: Timestamp) -> Result<(), StoreError> {
+    pub async fn settle_deliveries(
+        &self,
+        words: &[(&OrgId, &Delivery, &Posted)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut by_org: BTreeMap<&OrgId, Vec<(&Delivery, &Posted)>> = BTreeMap::new();
         for (org, delivery, posted) in words {
             by_org.entry(org).or_default().push((delivery, posted));
@@ -235,7 +239,15 @@ async fn settle_org(
     for (delivery, posted) in words {
         let note = notes.entry(&delivery.endpoint).or_default();
         let mut again = |state: DeliveryState, failed: i64, due: Timestamp, why: &str| {
-            tried.push(json!([delivery.endpoint, delivery.id, delivery.token, state.as_str(), failed, due.millis(), why]));
+            tried.push(json!([
+                delivery.endpoint,
+                delivery.id,
+                delivery.token,
+                state.as_str(),
+                failed,
+                due.millis(),
+                why
+            ]));
         };
         match posted {
             Posted::Arrived => {

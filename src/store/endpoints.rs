@@ -89,7 +89,8 @@ pub struct StoredDelivery {
     pub last_error: String,
 }
 
-const DELIVERY: &str = "SELECT delivery_id, event_type, body, state, attempts, due_at, created_at, last_error FROM deliveries
+const DELIVERY: &str =
+    "SELECT delivery_id, event_type, body, state, attempts, due_at, created_at, last_error FROM deliveries
   WHERE org_id = $1 AND endpoint = $2 AND delivery_id < $3";
 
 impl Store {
@@ -122,8 +123,12 @@ impl Store {
         let before = before.map_or_else(|| "dlv_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), |id| id.to_string());
         let sql = match state {
             None => format!("{DELIVERY} ORDER BY delivery_id DESC LIMIT $4"),
-            Some(DeliveryState::Waiting) => format!("{DELIVERY} AND state = 'waiting' ORDER BY delivery_id DESC LIMIT $4"),
-            Some(DeliveryState::Failed) => format!("{DELIVERY} AND state = 'failed' ORDER BY delivery_id DESC LIMIT $4"),
+            Some(DeliveryState::Waiting) => {
+                format!("{DELIVERY} AND state = 'waiting' ORDER BY delivery_id DESC LIMIT $4")
+            }
+            Some(DeliveryState::Failed) => {
+                format!("{DELIVERY} AND state = 'failed' ORDER BY delivery_id DESC LIMIT $4")
+            }
         };
         let rows = self.rows(&sql, args![org.as_str(), endpoint, before, limit]).await?;
         rows.iter().map(read_delivery).collect()

@@ -54,7 +54,8 @@ impl Event {
 /// Finds out who asks for what, once a transaction; what is asked for can then be looked up.
 pub(super) async fn wanted<'t>(tx: &'t mut Tx<'_>, org: &OrgId) -> Result<&'t Wanted, StoreError> {
     if !tx.outbox.wanted.contains_key(org) {
-        let rows = tx.rows("SELECT endpoint, pattern FROM subscriptions WHERE org_id = $1", args![org.as_str()]).await?;
+        let rows =
+            tx.rows("SELECT endpoint, pattern FROM subscriptions WHERE org_id = $1", args![org.as_str()]).await?;
         let mut wanted = Wanted::new();
         for row in &rows {
             let (endpoint, pattern) = (row.text(0)?, row.text(1)?);
@@ -101,9 +102,10 @@ fn fresh_id(event: &Event) -> DeliveryId {
 
 async fn insert(tx: &mut Tx<'_>, org: &OrgId, rows: &[(String, DeliveryId, &Event)]) -> Result<(), StoreError> {
     let Some(first) = rows.iter().map(|(.., event)| event.at).min() else { return Ok(()) };
-    let json = json_rows(rows.iter().map(|(endpoint, id, event)| {
-        (endpoint, id, event.kind.as_str(), event.body.as_str(), event.at.millis())
-    }));
+    let json = json_rows(
+        rows.iter()
+            .map(|(endpoint, id, event)| (endpoint, id, event.kind.as_str(), event.body.as_str(), event.at.millis())),
+    );
     let sql = "INSERT INTO deliveries (org_id, endpoint, delivery_id, event_type, body, state, attempts, due_at, token, created_at, last_error)
         SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, 'waiting', 0, CAST(r.value ->> 4 AS BIGINT), 0,
           CAST(r.value ->> 4 AS BIGINT), '' FROM ROWS($1) WHERE 1 = 1";
