@@ -209,7 +209,7 @@ macro_rules! run {
 
 /// Postgres keeps no NUL in a text and refuses one in JSON; a person may write one all the same. It becomes the mark for what
 /// cannot be shown, on both engines.
-fn storable(text: String) -> String {
+pub(super) fn storable(text: String) -> String {
     const ESCAPED: &str = "\\u0000";
     let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     if !text.contains(ESCAPED) {

@@ -306,8 +306,8 @@ async fn write(tx: &mut Tx<'_>, org: &OrgId, arrived: Vec<Value>, tried: Vec<Val
 }
 
 async fn keep_newest_failed(tx: &mut Tx<'_>, org: &OrgId, endpoint: &str) -> Result<(), StoreError> {
-    let sql = "DELETE FROM deliveries WHERE org_id = $1 AND endpoint = $2 AND state = 'failed' AND delivery_id <= (
-        SELECT delivery_id FROM deliveries WHERE org_id = $1 AND endpoint = $2 AND state = 'failed' ORDER BY delivery_id DESC LIMIT 1 OFFSET $3)";
-    tx.execute(sql, args![org.as_str(), endpoint, FAILED_KEPT]).await?;
+    let sql = "DELETE FROM deliveries WHERE org_id = $1 AND endpoint = $2 AND delivery_id IN (
+        SELECT delivery_id FROM deliveries WHERE org_id = $1 AND endpoint = $2 AND state = 'failed' ORDER BY delivery_id DESC LIMIT $3 OFFSET $4)";
+    tx.execute(sql, args![org.as_str(), endpoint, DROPPED_AT_ONCE, FAILED_KEPT]).await?;
     Ok(())
 }

@@ -123,12 +123,14 @@ impl Store {
         let before = before.map_or_else(|| "dlv_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), |id| id.to_string());
         let sql = match state {
             None => format!("{DELIVERY} ORDER BY delivery_id DESC LIMIT $4"),
+            // There are few that have failed among many that wait, and the other way round never.
             Some(DeliveryState::Waiting) => {
                 format!("{DELIVERY} AND state = 'waiting' ORDER BY delivery_id DESC LIMIT $4")
             }
-            Some(DeliveryState::Failed) => {
-                format!("{DELIVERY} AND state = 'failed' ORDER BY delivery_id DESC LIMIT $4")
-            }
+            Some(DeliveryState::Failed) => format!(
+                "{DELIVERY} AND delivery_id IN (SELECT delivery_id FROM deliveries WHERE org_id = $1 AND endpoint = $2
+                 AND state = 'failed' AND delivery_id < $3 ORDER BY delivery_id DESC LIMIT $4) ORDER BY delivery_id DESC"
+            ),
         };
         let rows = self.rows(&sql, args![org.as_str(), endpoint, before, limit]).await?;
         rows.iter().map(read_delivery).collect()

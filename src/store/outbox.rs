@@ -17,7 +17,7 @@ use crate::domain::{
 
 use super::{
     StoreError,
-    db::{Tx, args, json_rows},
+    db::{Tx, args, json_rows, storable},
     lanes::{self, LaneKind},
 };
 
@@ -45,9 +45,9 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// With what belongs to it.
+    /// With what belongs to it, told as it is stored.
     pub fn new(kind: EventType, at: Timestamp, data: &impl Serialize) -> Self {
-        Self { kind, at, body: webhook::body(kind, at, data) }
+        Self { kind, at, body: storable(webhook::body(kind, at, data)) }
     }
 }
 
