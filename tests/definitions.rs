@@ -236,6 +236,28 @@ fn each_rule_is_refused_with_its_file_and_key() {
     assert!(problems(Path::new("/nowhere/at/all")).contains("there is no such folder"));
 }
 
+#[test]
+fn an_endpoint_says_where_it_is_and_what_it_asks_for() {
+    for (text, expected) in [
+        ("url = \"https://example.com/herald?key=1\"", ""),
+        ("url = \"http://10.0.0.1:8080/\"\nevents = [\"run.*\", \"message.failed\"]\nactive = false", ""),
+        ("url = \"ftp://example.com/\"", "endpoints/crm.toml:2: url: is not a web address"),
+        ("url = \"example.com\"", "endpoints/crm.toml:2: url: is not a web address"),
+        ("url = \"https://me:hunter2@example.com/\"", "endpoints/crm.toml:2: url: has a user or a password in it"),
+        (
+            "url = \"https://example.com/\"\nevents = [\"run.*\", \"mesage.*\", \"*\"]",
+            "endpoints/crm.toml:3: events: \"mesage.*\" is no event; expected of message.sent, ",
+        ),
+    ] {
+        let organization = good();
+        let text = format!("secret = {{ env = \"X\" }}\n{text}\n");
+        write(organization.path(), &[("endpoints/crm.toml", &text)]);
+        let found = problems(organization.path());
+        let told = if expected.is_empty() { found.is_empty() } else { found.contains(expected) };
+        assert!(told && found.lines().count() <= 1 && !found.contains("hunter2"), "{text}: {found}");
+    }
+}
+
 async fn store(folder: &Path) -> Store {
     Store::open(&format!("sqlite:{}", folder.join("herald.db").display())).await.unwrap()
 }
