@@ -8,6 +8,7 @@ mod load;
 mod slot;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -35,6 +36,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// Posting to organizations' endpoints.
     pub webhooks: WebhooksConfig,
+    /// The words that people use about being written to.
+    pub keywords: KeywordsConfig,
 }
 
 /// What is logged, and how.
@@ -95,6 +98,22 @@ pub struct WebhooksConfig {
     pub allow_private: bool,
 }
 
+/// Words by the language that they are of: its tag, and the words.
+pub type WordLists = BTreeMap<String, Vec<String>>;
+
+/// The words that people use about being written to, besides the built-in ones. Each counts only as a whole message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeywordsConfig {
+    /// They opt out.
+    pub stop: WordLists,
+    /// They opt in.
+    pub start: WordLists,
+    /// They opt in who is opted out; from anyone else they answer a question.
+    pub yes: WordLists,
+    /// They ask for help, and are passed on.
+    pub help: WordLists,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -113,6 +132,7 @@ impl Default for Config {
             intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
             api: ApiConfig { max_body_bytes: 1 << 20 },
             webhooks: WebhooksConfig { allow_private: false },
+            keywords: KeywordsConfig::default(),
         }
     }
 }

@@ -82,12 +82,24 @@ pub enum Received {
     Recorded,
     /// It had been recorded before.
     Repeated,
-    /// Its signature, its time or its token is wrong.
+    /// It is genuine, and of no use.
+    Ignored,
+    /// There is nothing at the address that it came to.
+    UnknownToken,
+    /// Its method is none that is taken there.
+    WrongMethod,
+    /// It is larger than what is read.
+    TooLarge,
+    /// Its signature or its time is wrong.
     NotGenuine,
     /// It could not be understood.
     Unreadable,
+    /// herald itself could not take it: a secret or the database was missing. Nothing was recorded.
+    NotTaken,
     /// It is genuine, and about a message that the organization does not have.
     UnknownMessage,
+    /// It is genuine, and came to a number that is no channel of the account.
+    UnknownChannel,
 }
 
 impl Received {
@@ -95,9 +107,15 @@ impl Received {
         match self {
             Self::Recorded => "recorded",
             Self::Repeated => "repeated",
+            Self::Ignored => "ignored",
+            Self::UnknownToken => "unknown_token",
+            Self::WrongMethod => "wrong_method",
+            Self::TooLarge => "too_large",
             Self::NotGenuine => "not_genuine",
             Self::Unreadable => "unreadable",
+            Self::NotTaken => "not_taken",
             Self::UnknownMessage => "unknown_message",
+            Self::UnknownChannel => "unknown_channel",
         }
     }
 }
@@ -202,7 +220,7 @@ impl Metrics {
         self.in_doubt.get_or_create(&[("provider", provider), ("reason", reason.code())]).inc();
     }
 
-    /// A provider called back.
+    /// A provider called back, or somebody who is not known to be one: then `provider` is `unknown`.
     pub fn callback(&self, provider: &'static str, result: Received) {
         self.callbacks.get_or_create(&[("provider", provider), ("result", result.as_str())]).inc();
     }

@@ -4,6 +4,13 @@
 
 #[expect(dead_code, reason = "the journeys need more of the stage than these tests")]
 mod support;
+#[path = "http/timeline.rs"]
+mod timeline;
+
+#[path = "http/consents.rs"]
+mod consents;
+#[path = "http/conversations.rs"]
+mod conversations;
 
 use herald::{
     definitions,
@@ -67,7 +74,8 @@ fn redacted(mut value: Value) -> Value {
 }
 
 fn redact(value: &mut Value) {
-    const CHANGING: [&str; 6] = ["id", "run", "configuration_id", "provider_id", "seconds", "messages_per_second"];
+    const CHANGING: [&str; 7] =
+        ["id", "run", "sent_on", "configuration_id", "provider_id", "seconds", "messages_per_second"];
     if let Value::Array(values) = value {
         values.iter_mut().for_each(redact);
     } else if let Value::Object(fields) = value {

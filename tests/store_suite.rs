@@ -10,6 +10,8 @@ mod bench;
 mod claims;
 #[path = "store_suite/control.rs"]
 mod control;
+#[path = "store_suite/conversations.rs"]
+mod conversations;
 #[path = "store_suite/inbound.rs"]
 mod inbound;
 #[path = "store_suite/isolation.rs"]
@@ -22,6 +24,8 @@ mod migrations;
 mod outbox;
 #[path = "store_suite/plans.rs"]
 mod plans;
+#[path = "store_suite/polls.rs"]
+mod polls;
 #[path = "store_suite/runs.rs"]
 mod runs;
 #[path = "store_suite/settling.rs"]
@@ -30,6 +34,8 @@ mod settling;
 mod source;
 #[path = "store_suite/stress.rs"]
 mod stress;
+#[path = "store_suite/timeline.rs"]
+mod timeline;
 
 /// Makes of each body a test on either engine.
 macro_rules! suite {
@@ -50,6 +56,7 @@ macro_rules! suite {
 }
 
 suite! {
+    migrations::an_earlier_database_is_brought_up_to_date,
     migrations::opening_twice_changes_nothing,
     migrations::several_processes_may_open_at_once,
     migrations::a_newer_database_is_refused_in_words,
@@ -82,7 +89,6 @@ suite! {
     settling::an_intent_is_seen_by_the_next_holder,
     settling::a_request_is_given_back_or_done,
     settling::reports_merge_in_any_order,
-    settling::the_newest_message_sent_to_a_number_is_found,
     settling::sums_equal_a_recount_after_every_step,
     settling::racing_answers_and_receipts_keep_the_sums,
     settling::a_run_ends_only_when_its_sums_hold,
@@ -102,6 +108,25 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    polls::a_request_is_asked_about_until_there_is_no_use,
+    polls::what_was_put_off_is_neither_tried_nor_counted,
+    polls::the_way_and_the_first_time_are_kept_with_the_intent,
+    conversations::the_message_that_a_reply_answers_is_found,
+    conversations::replies_share_a_conversation_until_it_ends,
+    conversations::racing_replies_open_one_conversation,
+    conversations::conversations_are_listed_newest_first,
+    conversations::only_what_comes_in_moves_a_session,
+    conversations::an_answer_is_a_message_and_a_part_of_its_conversation,
+    conversations::the_same_key_is_the_same_answer,
+    conversations::an_answer_that_cannot_be_queued_leaves_nothing,
+    conversations::every_change_of_consent_is_history,
+    conversations::racing_words_on_consent_leave_one_change,
+    conversations::consents_are_listed_by_channel_and_number,
+    timeline::messages_of_runs_that_say_so_leave_activities,
+    timeline::an_upload_that_failed_leaves_no_activities,
+    timeline::pages_of_activities_follow_one_another,
+    timeline::pages_of_replies_follow_one_another,
+    timeline::what_activities_show_is_found_by_ids,
     outbox::nobody_asks_and_nothing_is_kept,
     outbox::every_change_of_a_status_is_told_once,
     outbox::racing_reports_are_told_once_each,

@@ -13,11 +13,12 @@ use super::App;
 use crate::{
     clock::Clock,
     domain::{id::OrgId, time::Timestamp},
-    engine::{Committer, Ended, Engine, NoClient, Parts, Patience},
+    engine::{Answer, Committer, Ended, Engine, NoClient, Parts, Patience, Transport},
     http::{self, Api},
     inbound::{
         callbacks::{Applier, Reader},
-        keywords::Keywords,
+        keywords::{BadKeywords, Keywords},
+        poller::{Ask, Poller},
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
     notify::{self, Deliverer},
@@ -59,6 +60,9 @@ pub enum Broken {
     /// A task panicked.
     #[error("a task has broken")]
     Task(#[from] JoinError),
+    /// The settings name a word that cannot be a keyword.
+    #[error(transparent)]
+    Keywords(#[from] BadKeywords),
 }
 
 /// A running herald.
@@ -76,10 +80,11 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let mut running = Self { engine: None, tasks: JoinSet::new(), committers: Vec::new(), stop };
         if let (true, Some(listener)) = (roles.api, listener) {
-            running.serve(app, listener, stopped.clone());
+            running.serve(app, listener, stopped.clone())?;
         }
         if roles.scheduler {
-            running.schedule(app, &stopped);
+            running.schedule(app, &stopped)?;
+            running.poll(app, &stopped)?;
             running.notify(app, stopped)?;
         }
         if roles.worker {
@@ -97,7 +102,8 @@ impl Running {
         Ok(running)
     }
 
-    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<(), NoClient> {
+        let transport = Transport::new(&app.config.worker)?;
         let store = app.store.clone();
         let (events, recording) = Committer::start(
             app.clock.clone(),
@@ -135,15 +141,17 @@ impl Running {
             events,
             callbacks,
             reader: Reader { public_url: app.config.public_url.clone() },
+            transport,
             max_body_bytes: app.config.api.max_body_bytes,
         });
         self.tasks.spawn(async move {
             let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
             Ok(axum::serve(listener, http::router(api)).with_graceful_shutdown(stop).await?)
         });
+        Ok(())
     }
 
-    fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) {
+    fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), Broken> {
         let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
         let scheduler = Scheduler { store: store.clone(), books: books.clone(), clock: clock.clone() };
         let upkeep = Upkeep { store: store.clone(), books: books.clone() };
@@ -155,7 +163,7 @@ impl Running {
             books,
             clock: clock.clone(),
             metrics: app.metrics.clone(),
-            keywords: Arc::new(Keywords::default()),
+            keywords: Arc::new(Keywords::configured(&app.config.keywords)?),
         };
         self.tasks.spawn(every("schedules", clock.clone(), stopped.clone(), move |now| {
             let scheduler = scheduler.clone();
@@ -173,6 +181,27 @@ impl Running {
             let applier = applier.clone();
             async move { applier.tick(now).await }
         }));
+        Ok(())
+    }
+
+    fn poll(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), NoClient> {
+        let transport = Transport::new(&app.config.worker)?;
+        let ask: Ask = Arc::new(move |request| {
+            let transport = transport.clone();
+            Box::pin(async move {
+                match transport.call(&request).await {
+                    Answer::Reply(reply) => Some(reply),
+                    Answer::NotSent(_) | Answer::PerhapsSent(_) => None,
+                }
+            })
+        });
+        let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
+        let poller = Poller { store, books, clock: clock.clone(), ask };
+        self.tasks.spawn(every("polls", clock, stopped.clone(), move |now| {
+            let poller = poller.clone();
+            async move { poller.tick(now).await }
+        }));
+        Ok(())
     }
 
     /// Posts what organizations want to hear of.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod consent;
 mod demo;
 mod follow;
 mod key;
@@ -10,6 +11,7 @@ mod run;
 mod sandbox;
 mod send;
 mod serve;
+mod timeline;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -20,6 +22,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigProblem, LogFormat, Overrides},
     domain::id::OrgId,
+    inbound::keywords::Keywords,
     secret::Secrets,
     store::StoreError,
     telemetry,
@@ -75,7 +78,13 @@ enum Command {
     /// Looks at runs and controls them.
     #[command(subcommand, after_help = "Example: herald run list")]
     Run(run::Command),
-    /// The provider simulator alone.
+    /// What happened to a contact, or about a case, newest first.
+    #[command(after_help = "Example: herald timeline +4915112345678")]
+    Timeline(timeline::Args),
+    /// Who may be written to and who may not.
+    #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
+    Consent(consent::Command),
+    /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
     /// API keys.
@@ -155,6 +164,7 @@ pub fn main() -> ExitCode {
 
 fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
     let config = load(&cli).map_err(input)?;
+    Keywords::configured(&config.keywords).map_err(input)?;
     telemetry::init_logs(&config.log).map_err(input)?;
     let context = Context { config, out: Out::new(cli.output), org: cli.org };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -166,6 +176,8 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Check(args) => check::run(context, args).await,
             Command::Send(args) => send::run(context, args).await,
             Command::Run(command) => run::run(context, command).await,
+            Command::Timeline(args) => timeline::run(context, args).await,
+            Command::Consent(command) => consent::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Key(command) => key::run(context, command).await,
         }

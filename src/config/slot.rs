@@ -2,10 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
-use super::{Config, DatabaseUrl, LogFormat};
-use crate::domain::time::Span;
+use super::{Config, DatabaseUrl, LogFormat, WordLists};
+use crate::domain::{locale::Locale, time::Span};
 
 /// Every setting's path.
 pub(super) const KEYS: &[&str] = &[
@@ -24,6 +24,10 @@ pub(super) const KEYS: &[&str] = &[
     "intake.coalesce_contacts",
     "api.max_body_bytes",
     "webhooks.allow_private",
+    "keywords.stop",
+    "keywords.start",
+    "keywords.yes",
+    "keywords.help",
 ];
 
 impl Config {
@@ -45,6 +49,10 @@ impl Config {
             "intake.coalesce_contacts" => Slot::Count(&mut self.intake.coalesce_contacts, 100),
             "api.max_body_bytes" => Slot::Count(&mut self.api.max_body_bytes, usize::MAX),
             "webhooks.allow_private" => Slot::Switch(&mut self.webhooks.allow_private),
+            "keywords.stop" => Slot::Words(&mut self.keywords.stop),
+            "keywords.start" => Slot::Words(&mut self.keywords.start),
+            "keywords.yes" => Slot::Words(&mut self.keywords.yes),
+            "keywords.help" => Slot::Words(&mut self.keywords.help),
             _ => return None,
         })
     }
@@ -64,6 +72,8 @@ enum Kind {
     Text,
     Number,
     Switch,
+    /// Lists of texts by name, or why it is not that.
+    Lists(Option<WordLists>),
     Other(&'static str),
 }
 
@@ -75,6 +85,9 @@ impl Given {
 
     /// From a file.
     pub(super) fn typed(value: &DeValue<'_>) -> Self {
+        if let Some(table) = value.as_table() {
+            return Self { text: String::new(), kind: Kind::Lists(lists(table)) };
+        }
         match (value.as_str(), value.as_integer(), value.as_bool()) {
             (Some(text), ..) => Self { text: text.to_owned(), kind: Kind::Text },
             (_, Some(number), _) if number.radix() == 10 => {
@@ -88,22 +101,38 @@ impl Given {
     fn text(&self, expected: &str) -> Result<&str, String> {
         match self.kind {
             Kind::Bare | Kind::Text => Ok(&self.text),
-            Kind::Number | Kind::Switch | Kind::Other(_) => Err(format!("{expected}, found {}", self.found())),
+            Kind::Number | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => {
+                Err(format!("{expected}, found {}", self.found()))
+            }
         }
     }
 
     fn number(&self) -> Option<usize> {
         match self.kind {
             Kind::Bare | Kind::Number => self.text.trim().replace('_', "").parse().ok(),
-            Kind::Text | Kind::Switch | Kind::Other(_) => None,
+            Kind::Text | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => None,
         }
     }
 
     fn switch(&self) -> Option<bool> {
         match self.kind {
             Kind::Bare | Kind::Switch => self.text.trim().parse().ok(),
-            Kind::Text | Kind::Number | Kind::Other(_) => None,
+            Kind::Text | Kind::Number | Kind::Lists(_) | Kind::Other(_) => None,
         }
+    }
+
+    /// Lists by language. In a variable they are written as in the file.
+    fn words(&self) -> Option<WordLists> {
+        let found = match &self.kind {
+            Kind::Lists(found) => found.clone(),
+            Kind::Bare => {
+                let text = format!("words = {}", self.text);
+                let table = DeTable::parse(&text).ok()?;
+                table.get_ref().get("words").and_then(|value| lists(value.get_ref().as_table()?))
+            }
+            Kind::Text | Kind::Number | Kind::Switch | Kind::Other(_) => None,
+        };
+        found.filter(|lists| lists.keys().all(|language| language.parse::<Locale>().is_ok()))
     }
 
     /// The value, for a message.
@@ -112,6 +141,7 @@ impl Given {
             Kind::Bare | Kind::Text => format!("\"{}\"", self.text),
             Kind::Number => format!("the number {}", self.text),
             Kind::Switch => self.text.clone(),
+            Kind::Lists(_) => "a table".to_owned(),
             Kind::Other(kind) => format!("a value of type {kind}"),
         }
     }
@@ -128,6 +158,7 @@ pub(super) enum Slot<'c> {
     Switch(&'c mut bool),
     Wait(&'c mut Duration),
     WaitOrNot(&'c mut Duration),
+    Words(&'c mut WordLists),
 }
 
 impl Slot<'_> {
@@ -160,6 +191,7 @@ impl Slot<'_> {
                 *slot = wait(given).filter(|wait| !wait.is_zero()).ok_or_else(|| found(WAIT))?;
             }
             Self::WaitOrNot(slot) => *slot = wait(given).ok_or_else(|| found(WAIT))?,
+            Self::Words(slot) => *slot = given.words().ok_or_else(|| found(WORDS))?,
         }
         Ok(())
     }
@@ -169,6 +201,16 @@ const WAIT: &str = "a length of time like \"250ms\", \"30s\" or \"15m\"";
 
 fn wait(given: &Given) -> Option<Duration> {
     given.text(WAIT).ok()?.parse::<Span>().ok().map(|span| span.0)
+}
+
+const WORDS: &str = "lists of words by language, like { es = [\"BAJA\"], de = [\"ABMELDEN\"] }";
+
+/// A table of nothing but lists of texts.
+fn lists(table: &DeTable<'_>) -> Option<WordLists> {
+    let list = |value: &DeValue<'_>| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|word| word.get_ref().as_str().map(str::to_owned)).collect()
+    };
+    table.iter().map(|(name, value)| Some((name.get_ref().to_string(), list(value.get_ref())?))).collect()
 }
 
 fn count(most: usize) -> String {

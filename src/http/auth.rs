@@ -12,7 +12,7 @@ use super::{
     keys::{Presented, Scope},
     problem::Problem,
 };
-use crate::domain::id::OrgId;
+use crate::domain::id::{KeyId, OrgId};
 
 /// A caller who may look.
 #[derive(Debug)]
@@ -21,31 +21,70 @@ pub(super) struct Reader {
     pub org: OrgId,
 }
 
+/// A caller who may look and send.
+#[derive(Debug)]
+pub(super) struct Sender {
+    /// For whom they may send.
+    pub org: OrgId,
+    /// Their key.
+    pub key: KeyId,
+}
+
 /// A caller who may do everything.
 #[derive(Debug)]
 pub(super) struct Admin {
     /// For whom.
     pub org: OrgId,
+    /// Their key.
+    pub key: KeyId,
+}
+
+impl Sender {
+    /// Who that is, for what is kept of who did something.
+    pub fn actor(&self) -> String {
+        actor(self.key)
+    }
+}
+
+impl Admin {
+    /// Who that is, for what is kept of who did something.
+    pub fn actor(&self) -> String {
+        actor(self.key)
+    }
+}
+
+fn actor(key: KeyId) -> String {
+    format!("api {key}")
 }
 
 const HOW: &str = "expected the header `Authorization: Bearer KEY`, with a key made by `herald key create`";
 
 /// Whoever presents a key that holds, if it may do as much as this.
-async fn caller(wanted: Scope, parts: &Parts, api: &Api) -> Result<OrgId, Problem> {
+async fn caller(wanted: Scope, parts: &Parts, api: &Api) -> Result<(OrgId, KeyId), Problem> {
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let text = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| Problem::unauthorized(HOW))?;
     let refused = || Problem::unauthorized("this API key does not hold");
     let presented = Presented::read(text.trim()).ok_or_else(refused)?;
     let stored = api.store.key(&presented.org, presented.id).await?.ok_or_else(refused)?;
     let scope = presented.scope(&stored).ok_or_else(refused)?;
-    if scope >= wanted { Ok(presented.org) } else { Err(Problem::forbidden(scope, wanted)) }
+    if scope >= wanted { Ok((presented.org, presented.id)) } else { Err(Problem::forbidden(scope, wanted)) }
 }
 
 impl FromRequestParts<Arc<Api>> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        Ok(Self { org: caller(Scope::Read, parts, api).await? })
+        let (org, _) = caller(Scope::Read, parts, api).await?;
+        Ok(Self { org })
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Sender {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let (org, key) = caller(Scope::Send, parts, api).await?;
+        Ok(Self { org, key })
     }
 }
 
@@ -53,6 +92,7 @@ impl FromRequestParts<Arc<Api>> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        Ok(Self { org: caller(Scope::Admin, parts, api).await? })
+        let (org, key) = caller(Scope::Admin, parts, api).await?;
+        Ok(Self { org, key })
     }
 }

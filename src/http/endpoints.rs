@@ -12,6 +12,7 @@ use super::{
     Api, Shared,
     auth::{Admin, Reader},
     problem::Problem,
+    query,
 };
 use crate::{
     book::ReadyEndpoint,
@@ -60,14 +61,9 @@ pub(super) async fn deliveries(
     Path(name): Path<String>,
     query: Result<Query<DeliveriesQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
-    let invalid = |problem: &dyn std::fmt::Display| Problem::bad_request("invalid_query", format!("state: {problem}"));
-    let state: Option<DeliveryState> =
-        query.state.map(|text| text.parse()).transpose().map_err(|problem| invalid(&problem))?;
-    let after: Option<DeliveryId> =
-        query.after.map(|id| id.parse()).transpose().map_err(|problem: crate::domain::id::NotAnId| {
-            Problem::bad_request("invalid_cursor", problem.to_string())
-        })?;
+    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+    let state: Option<DeliveryState> = query::parsed("state", asked.state)?;
+    let after: Option<DeliveryId> = query::parsed("after", asked.after)?;
     known(&api, &reader.org, &name).await?;
     let found = api.store.deliveries(&reader.org, &name, state, after, PAGE).await?;
     let next = found.last().filter(|_| i64::try_from(found.len()) == Ok(PAGE)).map(|delivery| delivery.id);

@@ -7,11 +7,14 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, auth::Reader, problem::Problem, views};
-use crate::{
-    domain::{id::MessageId, phone::E164},
-    store::messages::MessageSearch,
+use super::{
+    Shared,
+    auth::Reader,
+    problem::Problem,
+    query::{number, parsed},
+    views,
 };
+use crate::{domain::id::MessageId, store::messages::MessageSearch};
 
 /// The most that one page holds.
 const PAGE: i64 = 100;
@@ -24,15 +27,6 @@ pub(super) struct SearchQuery {
     status: Option<String>,
     /// The last message of the page before.
     after: Option<String>,
-}
-
-fn parsed<T: std::str::FromStr>(name: &'static str, text: Option<String>) -> Result<Option<T>, Problem>
-where
-    T::Err: std::fmt::Display,
-{
-    text.map(|text| text.parse())
-        .transpose()
-        .map_err(|problem: T::Err| Problem::bad_request("invalid_query", format!("{name}: {problem}")))
 }
 
 /// Messages of a run in its order, or to a number newest first.
@@ -48,11 +42,9 @@ pub(super) async fn search(
             "a search names a run (`run=run_…`) or a number (`to=%2B49…`)",
         ));
     }
-    // A plus in a query is a blank to whoever decodes it: a number that begins with one was meant to have its plus.
-    let to = query.to.map(|to| E164::parse(&to.replacen(' ', "+", usize::from(to.starts_with(' '))), None)).transpose();
     let search = MessageSearch {
         run: parsed("run", query.run)?,
-        to: to.map_err(|problem| Problem::bad_request("invalid_query", format!("to {problem}")))?,
+        to: number("to", query.to)?,
         status: parsed("status", query.status)?,
         after: parsed("after", query.after)?,
     };

@@ -5,7 +5,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::keys::Scope;
 use crate::{engine::NotWritten, store::StoreError};
@@ -16,13 +17,24 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    errors: Vec<Value>,
     retry_after_s: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+/// What is wrong with one part of what was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Which part: a JSON pointer.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
 }
 
 impl Problem {
     /// With a stable code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_s: None }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None, allow: None }
     }
 
     /// 400: something in the request is wrong.
@@ -40,16 +52,31 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
     }
 
+    /// 405, with the methods that are taken.
+    pub fn only(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::method_not_allowed() }
+    }
+
     /// 401: who is asking?
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
-    /// 403: the key is good, and does not go so far.
+    /// 403: the key does not do this.
     pub fn forbidden(has: Scope, wanted: Scope) -> Self {
-        let (has, wanted) = (has.as_str(), wanted.as_str());
-        let detail = format!("this API key has the scope {has}; this needs one with the scope {wanted}");
+        let enough = if wanted == Scope::Admin { "admin" } else { "send or admin" };
+        let detail = format!(
+            "this API key has the scope {}; this needs one with the scope {enough}, made by `herald key create NAME --scope {}`",
+            has.as_str(),
+            wanted.as_str()
+        );
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// The same, with what is wrong in each place.
+    #[must_use]
+    pub fn with_errors<E: Serialize>(self, errors: impl IntoIterator<Item = E>) -> Self {
+        Self { errors: errors.into_iter().map(|error| json!(error)).collect(), ..self }
     }
 
     /// 503: not now.
@@ -78,12 +105,18 @@ impl From<NotWritten> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
+        let mut body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
+        if !self.errors.is_empty() {
+            body["errors"] = json!(self.errors);
+        }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -4,34 +4,40 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::keywords::{Keyword, Keywords, KnownConsent};
+use super::{
+    keywords::{Keyword, Keywords},
+    replies::{Reading, Received},
+};
 use crate::{
     book::{Book, Books},
     clock::Clock,
     domain::{
         contact::ChannelType,
-        id::{CallbackId, MessageId, OrgId, ReplyId, RunId},
+        id::{CallbackId, ConsentChangeId, MessageId, OrgId, RunId},
         message::Status,
         phone::E164,
         reason::{Reason, Why},
         state::MessageState,
         time::Timestamp,
     },
-    provider::{About, Hook, Inbound, IncomingReply, NotGenuine, Provider, ProviderKeyword, Receipt, Unreadable},
+    provider::{About, Hook, Inbound, IncomingReply, NotGenuine, Provider, Receipt, Unreadable},
     store::{
         Store, StoreError,
         callbacks::{Effects, StoredCallback},
         consents::{Consent, ConsentChange},
         lanes::LaneKind,
-        replies::NewReply,
     },
-    telemetry::{Metrics, Received},
+    telemetry::{self, Metrics},
 };
 
 /// Callbacks that are applied in one go.
 const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
+
+/// The longest id of a provider's that is taken: it becomes part of a key, and one that does not fit into an index would be in
+/// the way of everything that is applied with it.
+const LONGEST_ID: usize = 256;
 
 /// Where herald is reached from outside: what signatures are checked against.
 #[derive(Clone, Debug)]
@@ -74,7 +80,19 @@ impl NotRead {
 /// What a callback says, if it is genuine.
 pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRead> {
     provider.verify(hook)?;
-    Ok(provider.inbound(hook)?)
+    let said = provider.inbound(hook)?;
+    if said.iter().any(|one| provider_id(one).len() > LONGEST_ID) {
+        return Err(Unreadable(format!("an id in it is longer than {LONGEST_ID} bytes")).into());
+    }
+    Ok(said)
+}
+
+fn provider_id(said: &Inbound) -> &str {
+    match said {
+        Inbound::Receipt(receipt) => &receipt.provider_id,
+        Inbound::Reply(reply) => &reply.provider_id,
+        Inbound::Ignored => "",
+    }
 }
 
 /// What a callback says, as it is kept until it is applied.
@@ -119,7 +137,7 @@ pub fn keep(inbound: Inbound, account: &str, now: Timestamp) -> Option<StoredCal
             Kept::Receipt { message, among, provider_id, status: status.to_string(), reason, code, detail }
         }
         Inbound::Reply(IncomingReply { provider_id, from, to, channel, text, media, keyword }) => {
-            let keyword = keyword.map(|keyword| word(keyword.into()).to_owned());
+            let keyword = keyword.map(|keyword| Keyword::from(keyword).as_str().to_owned());
             Kept::Reply { provider_id, from: from.digits(), to, channel_type: channel, text, media, keyword }
         }
     };
@@ -166,59 +184,59 @@ impl Applier {
     /// Applies callbacks of one account.
     async fn apply(&self, book: &Book, waiting: &[StoredCallback]) -> Result<(), StoreError> {
         let org = &book.organization.id;
-        let mut effects = Effects::default();
+        let (mut effects, mut replies, mut unknown) = (Effects::default(), Vec::new(), 0);
         for callback in waiting {
             match serde_json::from_str(&callback.body) {
-                Ok(kept) => self.effect(book, callback, kept, &mut effects).await?,
+                Ok(Kept::Receipt { message, among, provider_id, status, reason, code, detail }) => {
+                    let message = match among {
+                        Some(place) => self.one_among(org, place, &provider_id).await?,
+                        None => message,
+                    };
+                    let why = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
+                    let (Some(message), Ok(status)) = (message, status.parse()) else {
+                        unknown += 1;
+                        continue;
+                    };
+                    self.receipt(book, callback.received_at, (message, provider_id, status, why), &mut effects).await?;
+                }
+                Ok(Kept::Reply { provider_id, from, to, channel_type, text, media, keyword }) => {
+                    let (from, keyword) = (E164::from_digits(from), keyword.as_deref().and_then(Keyword::named));
+                    let at = callback.received_at;
+                    replies.push(Received { provider_id, from, to, channel_type, text, media, keyword, at });
+                }
                 Err(problem) => {
                     tracing::error!(%org, callback = %callback.id, %problem, "a recorded callback cannot be read; it is dropped")
                 }
             }
         }
+        let account = waiting.first().map_or("", |callback| callback.account.as_str());
+        let reading = Reading { store: &self.store, keywords: &self.keywords, book, account };
+        let nowhere = reading.read(replies, &mut effects).await?;
         let ids: Vec<CallbackId> = waiting.iter().map(|callback| callback.id).collect();
         let done = self.store.apply_callbacks(org, &ids, &effects).await?;
-        if done.unknown > 0 {
-            let account = waiting.first().map_or("", |callback| &callback.account);
-            let provider = book.account(account).map_or("unknown", |account| account.kind.as_str());
-            for _ in 0..done.unknown {
-                self.metrics.callback(provider, Received::UnknownMessage);
-            }
-            tracing::warn!(%org, account, receipts = done.unknown, "receipts for messages that the organization does not have");
+        unknown += done.unknown;
+        let provider = book.account(account).map_or("unknown", |account| account.kind.as_str());
+        let results = [(telemetry::Received::UnknownMessage, unknown), (telemetry::Received::UnknownChannel, nowhere)];
+        for (result, times) in results {
+            (0..times).for_each(|_| self.metrics.callback(provider, result));
+        }
+        if unknown > 0 {
+            tracing::warn!(%org, account, receipts = unknown, "receipts for messages that the organization does not have");
         }
         Ok(())
     }
 
-    async fn effect(
+    async fn receipt(
         &self,
         book: &Book,
-        callback: &StoredCallback,
-        kept: Kept,
+        at: Timestamp,
+        (message, provider_id, status, why): (MessageId, String, Status, Option<Why>),
         effects: &mut Effects,
     ) -> Result<(), StoreError> {
-        match kept {
-            Kept::Receipt { message, among, provider_id, status, reason, code, detail } => {
-                let message = match among {
-                    Some(place) => self.one_among(&book.organization.id, place, &provider_id).await?,
-                    None => message,
-                };
-                let (Some(message), Some(status)) = (message, status.parse::<Status>().ok()) else { return Ok(()) };
-                let why: Option<Why> = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
-                if let Some(opted_out) = why.as_ref().filter(|why| why.reason == Reason::OptedOut) {
-                    effects
-                        .consents
-                        .extend(self.provider_opt_out(book, message, opted_out, callback.received_at).await?);
-                }
-                effects.receipts.push((
-                    message,
-                    MessageState { provider_id, ..MessageState::new(status, why, callback.received_at) },
-                ));
-            }
-            Kept::Reply { provider_id, from, to, channel_type, text, media, keyword } => {
-                let incoming =
-                    Incoming { provider_id, from: E164::from_digits(from), to, channel_type, text, media, keyword };
-                self.reply(book, callback, incoming, effects).await?;
-            }
+        if let Some(opted_out) = why.as_ref().filter(|why| why.reason == Reason::OptedOut) {
+            effects.consents.extend(self.provider_opt_out(book, message, opted_out, at).await?);
         }
+        effects.receipts.push((message, MessageState { provider_id, ..MessageState::new(status, why, at) }));
         Ok(())
     }
 
@@ -250,99 +268,16 @@ impl Applier {
         else {
             return Ok(None);
         };
-        let channel = book.channel(&pinned.channel).ok();
-        let source = format!("provider {}", why.provider_code);
+        let via = stored.state.as_ref().map(|state| state.via.as_str()).filter(|via| !via.is_empty());
+        let channel = book.channel(via.unwrap_or(&pinned.channel)).ok();
         Ok(channel.map(|channel| ConsentChange {
+            id: ConsentChangeId::new(at, rand::random()),
             channel_type: channel.channel_type,
             of: stored.to,
             consent: Consent::Out,
-            source,
+            source: format!("provider {}", why.provider_code),
+            actor: "provider".to_owned(),
             at,
         }))
     }
-
-    async fn reply(
-        &self,
-        book: &Book,
-        callback: &StoredCallback,
-        incoming: Incoming,
-        effects: &mut Effects,
-    ) -> Result<(), StoreError> {
-        let org = &book.organization.id;
-        let Incoming { provider_id, from, to, channel_type, text, media, keyword } = incoming;
-        let Some((channel, _)) = book.channel_of_number(&callback.account, &to) else {
-            tracing::warn!(%org, account = callback.account, "a reply to a number that is no channel of the account; it is dropped");
-            return Ok(());
-        };
-        let keyword = match keyword.as_deref().and_then(read_word) {
-            Some(said) => Some(said),
-            None => self.keywords.read(&text, self.known_consent(org, channel_type, from).await?),
-        };
-        let consent = match keyword {
-            Some(Keyword::Stop) => Some(Consent::Out),
-            Some(Keyword::Start) => Some(Consent::In),
-            Some(Keyword::Help) | None => None,
-        };
-        let at = callback.received_at;
-        let source = || format!("reply {}", keyword.map(word).unwrap_or_default().to_uppercase());
-        effects.consents.extend(consent.map(|consent| ConsentChange {
-            channel_type,
-            of: from,
-            consent,
-            source: source(),
-            at,
-        }));
-        let answers = self.store.newest_sent_to(org, from, at).await?;
-        let keyword = keyword.map(word).unwrap_or_default();
-        let id = ReplyId::new(at, rand::random());
-        effects.replies.push(NewReply {
-            id,
-            channel: channel.to_owned(),
-            provider_id,
-            from,
-            text,
-            media,
-            keyword,
-            answers,
-            received_at: at,
-        });
-        Ok(())
-    }
-
-    async fn known_consent(
-        &self,
-        org: &OrgId,
-        channel_type: ChannelType,
-        of: E164,
-    ) -> Result<KnownConsent, StoreError> {
-        let known = self.store.consents(org, channel_type, &[of]).await?;
-        Ok(match known.get(&of) {
-            Some(Consent::Out) => KnownConsent::OptedOut,
-            Some(Consent::In) => KnownConsent::OptedIn,
-            None => KnownConsent::Unknown,
-        })
-    }
-}
-
-struct Incoming {
-    provider_id: String,
-    from: E164,
-    to: String,
-    channel_type: ChannelType,
-    text: String,
-    media: Vec<String>,
-    keyword: Option<String>,
-}
-
-const fn word(keyword: Keyword) -> &'static str {
-    match keyword {
-        Keyword::Stop => "stop",
-        Keyword::Start => "start",
-        Keyword::Help => "help",
-    }
-}
-
-fn read_word(word: &str) -> Option<Keyword> {
-    let keywords = [ProviderKeyword::Stop, ProviderKeyword::Start, ProviderKeyword::Help];
-    keywords.into_iter().map(Keyword::from).find(|keyword| self::word(*keyword) == word)
 }

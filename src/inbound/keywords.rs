@@ -8,7 +8,10 @@ use std::{collections::HashMap, iter};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::provider::ProviderKeyword;
+use crate::{config::KeywordsConfig, provider::ProviderKeyword};
+
+#[cfg(test)]
+mod tests;
 
 /// What a keyword asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +22,22 @@ pub enum Keyword {
     Start,
     /// Help; passed on to whoever answers replies.
     Help,
+}
+
+impl Keyword {
+    /// The name in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Help => "help",
+        }
+    }
+
+    /// The keyword of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Stop, Self::Start, Self::Help].into_iter().find(|keyword| keyword.as_str() == name)
+    }
 }
 
 /// What is known about the consent of the person who wrote.
@@ -32,9 +51,18 @@ pub enum KnownConsent {
     Unknown,
 }
 
-/// The words that are recognised.
+/// The words that are recognised, folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keywords(HashMap<String, Keyword>);
+pub struct Keywords(HashMap<String, Word>);
+
+/// What a word is to whoever says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// This keyword.
+    Always(Keyword),
+    /// It opts in, but only who is opted out: from anyone else it answers a question.
+    Yes,
+}
 
 /// A word that cannot be a keyword.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,45 +91,69 @@ const PROVIDERS: &[&str] = &["STOPALL", "STOP ALL", "OPTOUT", "REMOVE"];
 const FRENCH: &[&str] = &["ARRET", "ARRETE", "ARRETT"];
 const STARTS: &[&str] = &["START", "UNSTOP"];
 const HELPS: &[&str] = &["HELP", "INFO", "AIDE", "CONTACT"];
-/// Opts in, but only who is opted out: from anyone else it answers a question. As folded.
-const YES: &str = "yes";
+const YES: &[&str] = &["YES"];
 
 impl Default for Keywords {
-    /// The built-in words. Other languages are the configuration's: see [`Keywords::with`].
+    /// The built-in words. Other languages are the settings': see [`Keywords::configured`].
     fn default() -> Self {
         let stops = [CARRIERS, LAW, PROVIDERS, FRENCH].concat();
-        let groups = [(Keyword::Stop, stops.as_slice()), (Keyword::Start, STARTS), (Keyword::Help, HELPS)];
-        let words = groups.into_iter().flat_map(|(keyword, words)| words.iter().map(move |word| (fold(word), keyword)));
+        let [stop, start, help] = [Keyword::Stop, Keyword::Start, Keyword::Help].map(Word::Always);
+        let groups = [(stop, stops.as_slice()), (start, STARTS), (help, HELPS), (Word::Yes, YES)];
+        let words = groups.into_iter().flat_map(|(means, words)| words.iter().map(move |word| (fold(word), means)));
         Self(words.collect())
     }
 }
 
+/// A word in the settings that cannot be a keyword.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("keywords.{list}.{language}: {problem}")]
+pub struct BadKeywords {
+    /// The list that it stands in.
+    list: &'static str,
+    /// Of which language.
+    language: String,
+    /// What is wrong with it.
+    problem: BadKeyword,
+}
+
 impl Keywords {
-    /// Adds words, in any spelling, for example a language's from the configuration.
+    /// The built-in words and those of the settings, whatever their language: nobody knows in which one a person will write.
     ///
     /// # Errors
     ///
     /// If a word could never match, or already means something else.
-    pub fn with<W: AsRef<str>>(
-        mut self,
-        keyword: Keyword,
-        words: impl IntoIterator<Item = W>,
-    ) -> Result<Self, BadKeyword> {
-        for word in words {
-            let word = word.as_ref().trim();
-            if is_long(word) {
-                return Err(BadKeyword::TooLong(word.to_owned()));
-            }
-            let folded = fold(word);
-            if folded.is_empty() {
-                return Err(BadKeyword::Empty(word.to_owned()));
-            }
-            let known = *self.0.entry(folded).or_insert(keyword);
-            if known != keyword {
-                return Err(BadKeyword::Ambiguous(word.to_owned()));
+    pub fn configured(config: &KeywordsConfig) -> Result<Self, BadKeywords> {
+        let [stop, start, help] = [Keyword::Stop, Keyword::Start, Keyword::Help].map(Word::Always);
+        let lists = [
+            ("stop", &config.stop, stop),
+            ("start", &config.start, start),
+            ("yes", &config.yes, Word::Yes),
+            ("help", &config.help, help),
+        ];
+        let mut keywords = Self::default();
+        for (list, languages, means) in lists {
+            for (language, words) in languages {
+                for word in words {
+                    let bad = |problem| BadKeywords { list, language: language.clone(), problem };
+                    keywords.add(means, word).map_err(bad)?;
+                }
             }
         }
-        Ok(self)
+        Ok(keywords)
+    }
+
+    /// Adds a word, in any spelling.
+    fn add(&mut self, means: Word, word: &str) -> Result<(), BadKeyword> {
+        let word = word.trim();
+        if is_long(word) {
+            return Err(BadKeyword::TooLong(word.to_owned()));
+        }
+        let folded = fold(word);
+        if folded.is_empty() {
+            return Err(BadKeyword::Empty(word.to_owned()));
+        }
+        let known = *self.0.entry(folded).or_insert(means);
+        if known == means { Ok(()) } else { Err(BadKeyword::Ambiguous(word.to_owned())) }
     }
 
     /// The keyword that the whole reply is, if it is one. The work is bounded, however long the reply.
@@ -110,9 +162,10 @@ impl Keywords {
         if is_long(text) {
             return None;
         }
-        let folded = fold(text);
-        let yes = || (consent == KnownConsent::OptedOut && folded == YES).then_some(Keyword::Start);
-        self.0.get(&folded).copied().or_else(yes)
+        match self.0.get(&fold(text))? {
+            Word::Always(keyword) => Some(*keyword),
+            Word::Yes => (consent == KnownConsent::OptedOut).then_some(Keyword::Start),
+        }
     }
 }
 
@@ -166,176 +219,4 @@ const fn is_invisible(c: char) -> bool {
 
 const fn is_dash(c: char) -> bool {
     matches!(c, '-' | '_' | '\u{2010}'..='\u{2015}' | '\u{2212}')
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(text: &str) -> Option<Keyword> {
-        Keywords::default().read(text, KnownConsent::Unknown)
-    }
-
-    #[test]
-    fn the_built_in_words_in_every_dress() {
-        for text in [
-            "STOP",
-            "stop",
-            "Stop.",
-            "  stop\r\n",
-            "\"STOP\"",
-            "“Stop!”",
-            "«stop»",
-            "'stop'",
-            "🛑 STOP 🛑",
-            "stop 🙏🏽",
-            "(stop)",
-            "ＳＴＯＰ",
-            "𝗦𝗧𝗢𝗣",
-            "St\u{AD}op",
-            "\u{200F}stop\u{FEFF}",
-            "STÖP",
-            "ſtop",
-            "stop❤\u{FE0F}",
-            "STOP\u{A0}ALL",
-            "stopall",
-            "UNSUBSCRIBE",
-            "cancel",
-            "End",
-            "QUIT",
-            "revoke",
-            "optout",
-            "opt out",
-            "OPT-OUT",
-            "opt – out",
-            "Opt\n\nOut",
-            "remove",
-            "ARRET",
-            "arrêt",
-            "ARRÊT !",
-            "arre\u{302}t",
-            "Arrête",
-            "arrett",
-        ] {
-            assert_eq!(read(text), Some(Keyword::Stop), "{text}");
-        }
-        for (text, expected) in [
-            ("Start", Some(Keyword::Start)),
-            ("UNSTOP!", Some(Keyword::Start)),
-            ("help?", Some(Keyword::Help)),
-            ("Info", Some(Keyword::Help)),
-            ("", None),
-            ("!!!", None),
-            ("🛑", None),
-            ("STOP PLEASE", None),
-            ("please stop", None),
-            ("don't stop", None),
-            ("stop 1", None),
-            ("s t o p", None),
-            ("bus stop", None),
-            ("stopp", None),
-            ("停止", None),
-        ] {
-            assert_eq!(read(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn yes_opts_in_only_who_is_opted_out() {
-        let words = Keywords::default();
-        for (consent, expected) in [
-            (KnownConsent::OptedOut, Some(Keyword::Start)),
-            (KnownConsent::OptedIn, None),
-            (KnownConsent::Unknown, None),
-        ] {
-            assert_eq!(words.read(" Yes! ", consent), expected, "{consent:?}");
-            assert_eq!(words.read("start", consent), Some(Keyword::Start));
-            assert_eq!(words.read("yes please", consent), None);
-        }
-    }
-
-    #[test]
-    fn languages_are_added() {
-        let words = [
-            "BAJA",
-            "Abmelden",
-            "STOPP",
-            "配信停止",
-            "ΔΙΑΚΟΠΗ",
-            "Rezygnuję",
-            "शुरू",
-            "wyłącz",
-            "iptal",
-            "SCHLUẞ",
-            "stop",
-        ];
-        let words = Keywords::default().with(Keyword::Stop, words).unwrap();
-        for text in [
-            "baja",
-            "ABMELDEN",
-            "stopp.",
-            "「配信停止」",
-            "διακοπή",
-            "rezygnuje",
-            "शुरू!",
-            "WYLACZ",
-            "İPTAL",
-            "schluß",
-            "Schluss",
-            "stop",
-        ] {
-            assert_eq!(words.read(text, KnownConsent::OptedIn), Some(Keyword::Stop), "{text}");
-        }
-        let words = words.with(Keyword::Start, ["ALTA"]).unwrap();
-        assert_eq!(words.read("alta", KnownConsent::Unknown), Some(Keyword::Start));
-    }
-
-    #[test]
-    fn words_that_cannot_be_keywords_are_refused() {
-        let long = "x".repeat(LONGEST + 1);
-        for (word, expected) in [
-            ("", BadKeyword::Empty(String::new())),
-            (" 🛑 ", BadKeyword::Empty("🛑".into())),
-            (&long, BadKeyword::TooLong(long.clone())),
-            ("Stóp", BadKeyword::Ambiguous("Stóp".into())),
-        ] {
-            assert_eq!(Keywords::default().with(Keyword::Start, [word]), Err(expected));
-        }
-    }
-
-    #[test]
-    fn long_replies_are_no_keywords() {
-        assert_eq!(read(&format!("stop{}", "!".repeat(LONGEST - 4))), Some(Keyword::Stop));
-        assert_eq!(read(&format!("stop{}", "!".repeat(LONGEST - 3))), None);
-        assert_eq!(read(&format!("stop{}", " ".repeat(5_000))), Some(Keyword::Stop));
-        assert_eq!(read(&"\u{FDFA}".repeat(100_000)), None);
-    }
-
-    #[test]
-    fn what_a_provider_recognised_is_the_same() {
-        for (theirs, ours) in [
-            (ProviderKeyword::Stop, Keyword::Stop),
-            (ProviderKeyword::Start, Keyword::Start),
-            (ProviderKeyword::Help, Keyword::Help),
-        ] {
-            assert_eq!(Keyword::from(theirs), ours);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics_and_folding_twice_changes_nothing(text in "\\PC{0,30}") {
-            let _any = read(&text);
-            let once = fold(&text);
-            prop_assert_eq!(fold(&once), once);
-        }
-
-        #[test]
-        fn a_word_in_a_sentence_is_no_keyword(before in "[a-z]{1,8}", after in "[a-z]{0,8}") {
-            let sentence = format!("{before} stop {after}");
-            prop_assert_eq!(read(&sentence), None);
-        }
-    }
 }

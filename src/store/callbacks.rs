@@ -49,7 +49,7 @@ pub struct Applied {
     /// Reports about messages that the organization does not have.
     pub unknown: usize,
     /// Replies that were news.
-    pub new_replies: u64,
+    pub new_replies: usize,
 }
 
 impl Store {
@@ -99,7 +99,7 @@ impl Store {
     ) -> Result<Applied, StoreError> {
         let mut tx = self.begin().await?;
         let unknown = states::apply_receipts(&mut tx, org, &effects.receipts).await?;
-        let new_replies = add_replies(&mut tx, org, &effects.replies).await?;
+        let news = add_replies(&mut tx, org, &effects.replies).await?;
         set_consents(&mut tx, org, &effects.consents).await?;
         let ids: Vec<Value> = done.iter().map(|id| json!([id])).collect();
         let sql = "DELETE FROM callbacks WHERE org_id = $2 AND callback_id IN (SELECT r.value ->> 0 FROM ROWS($1))";
@@ -109,6 +109,6 @@ impl Store {
         let next = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
         lanes::rest(&mut tx, org, LaneKind::Callbacks, next.map(Timestamp::from_millis)).await?;
         tx.commit().await?;
-        Ok(Applied { unknown, new_replies })
+        Ok(Applied { unknown, new_replies: news.len() })
     }
 }

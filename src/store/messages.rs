@@ -8,12 +8,11 @@ use crate::domain::{
     message::Status,
     phone::E164,
     state::MessageState,
-    time::Timestamp,
 };
 
 use super::{
     Store, StoreError,
-    db::{Row, args},
+    db::{Row, args, json_rows},
     requests::Claimed,
     states::read_state,
 };
@@ -163,17 +162,15 @@ impl Store {
         rows.iter().map(read_message).collect()
     }
 
-    /// The newest message to a number that a provider has taken, on any channel of these runs' organization: what a reply answers.
-    pub async fn newest_sent_to(
-        &self,
-        org: &OrgId,
-        to: E164,
-        before: Timestamp,
-    ) -> Result<Option<MessageId>, StoreError> {
-        let sql = "SELECT m.run_id, m.seq FROM messages m JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
-                   WHERE m.org_id = $1 AND m.recipient = $2 AND s.sent_at IS NOT NULL AND s.sent_at <= $3 ORDER BY s.sent_at DESC LIMIT 1";
-        let row = self.row(sql, args![org.as_str(), i64::try_from(to.digits()).unwrap_or(0), before.millis()]).await?;
-        row.map(|row| Ok(MessageId { run: row.parsed(0)?, seq: row.int(1)? })).transpose()
+    /// These messages, in whatever order; those that the organization does not have are left out.
+    pub async fn messages_by_id(&self, org: &OrgId, ids: &[MessageId]) -> Result<Vec<StoredMessage>, StoreError> {
+        let sql = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opted_in, m.repeat, m.locale, m.slugs,
+              s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
+            FROM ROWS($1) CROSS JOIN messages m
+            LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
+            WHERE m.org_id = $2 AND m.run_id = r.value ->> 0 AND m.seq = CAST(r.value ->> 1 AS BIGINT)";
+        let rows = self.rows(sql, args![json_rows(ids.iter().map(|id| (id.run, id.seq))), org.as_str()]).await?;
+        rows.iter().map(read_message).collect()
     }
 
     /// The messages of a run between two places, both included, to one number: place, and the provider's id as far as known.

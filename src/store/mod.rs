@@ -5,9 +5,11 @@
 
 pub mod access;
 pub mod accounts;
+pub mod answers;
 pub mod callbacks;
 pub mod consents;
 pub mod control;
+pub mod conversations;
 pub mod db;
 pub mod definitions;
 pub mod deliveries;
@@ -19,12 +21,14 @@ pub mod lists;
 pub mod messages;
 pub mod migrate;
 mod outbox;
+pub mod polls;
 pub mod replies;
 pub mod requests;
 pub mod runs;
 pub mod schedules;
 pub mod settle;
 pub mod states;
+pub mod timeline;
 mod told;
 
 use std::{str::FromStr, time::Duration};

@@ -21,7 +21,7 @@ use super::{
     consents::ConsentChange,
     db::{Tx, args, json_rows},
     outbox::{Event, add, wanted, wants},
-    replies::NewReply,
+    replies::News,
     runs::read_tally,
 };
 
@@ -130,30 +130,32 @@ fn filled(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Keeps that people have written; each reply that was news.
-pub(super) async fn add_replies(tx: &mut Tx<'_>, org: &OrgId, replies: &[&NewReply]) -> Result<(), StoreError> {
-    if replies.is_empty() || !wants(tx, org, EventType::ReplyReceived).await? {
+/// Keeps that people have written; each reply that was news. The names are those of `GET /v1/conversations/{id}`.
+pub(super) async fn add_replies(tx: &mut Tx<'_>, org: &OrgId, news: &[News<'_>]) -> Result<(), StoreError> {
+    if news.is_empty() || !wants(tx, org, EventType::ReplyReceived).await? {
         return Ok(());
     }
-    let event = |reply: &&NewReply| {
+    let event = |News { reply, conversation, place }: &News<'_>| {
         let data = json!({
-            "id": reply.id, "channel": reply.channel, "from": reply.from, "text": reply.text, "media": reply.media,
-            "keyword": filled(reply.keyword), "answers": reply.answers, "provider_id": reply.provider_id, "at": reply.received_at,
+            "id": reply.id, "conversation": conversation, "place": place, "channel": reply.channel, "from": reply.from,
+            "text": reply.text, "media": reply.media, "media_refused": reply.media_refused, "keyword": filled(reply.keyword),
+            "answers": reply.answers, "provider_id": reply.provider_id, "at": reply.received_at,
         });
         Event::new(EventType::ReplyReceived, reply.received_at, &data)
     };
-    add(tx, org, &replies.iter().map(event).collect::<Vec<_>>()).await
+    add(tx, org, &news.iter().map(event).collect::<Vec<_>>()).await
 }
 
-/// Keeps that people's consents have changed; each word that changed something.
+/// Keeps that people's consents have changed; each word that changed something. The names are those of
+/// `GET /v1/consents/{number}`.
 pub(super) async fn add_consents(tx: &mut Tx<'_>, org: &OrgId, changed: &[&ConsentChange]) -> Result<(), StoreError> {
     if changed.is_empty() || !wants(tx, org, EventType::ConsentChanged).await? {
         return Ok(());
     }
     let event = |change: &&ConsentChange| {
         let data = json!({
-            "contact": change.of, "channel_type": change.channel_type, "consent": change.consent.as_str(),
-            "source": change.source, "at": change.at,
+            "id": change.id, "number": change.of, "channel": change.channel_type, "state": change.consent.name(),
+            "source": change.source, "actor": change.actor, "at": change.at,
         });
         Event::new(EventType::ConsentChanged, change.at, &data)
     };

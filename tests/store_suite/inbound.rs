@@ -4,7 +4,7 @@ use herald::{
     domain::{
         contact::ChannelType,
         fairness::Priority,
-        id::{CallbackId, MessageId, ReplyId, RunId},
+        id::{CallbackId, ConsentChangeId, ConversationId, MessageId, ReplyId, RunId},
         message::Status,
         run::RunStatus,
         time::Timestamp,
@@ -22,8 +22,16 @@ use herald::{
 
 use crate::bench::{Bench, at, configuration, new_messages, new_run, number, patiently, state};
 
-fn change(channel_type: ChannelType, of: i64, consent: Consent, when: i64) -> ConsentChange {
-    ConsentChange { channel_type, of: number(of), consent, source: format!("at {when}"), at: at(when) }
+pub fn change(channel_type: ChannelType, of: i64, consent: Consent, when: i64) -> ConsentChange {
+    ConsentChange {
+        id: ConsentChangeId::new(at(when), rand::random()),
+        channel_type,
+        of: number(of),
+        consent,
+        source: format!("at {when}"),
+        actor: "contact".to_owned(),
+        at: at(when),
+    }
 }
 
 pub async fn the_latest_word_on_consent_holds(bench: Bench) {
@@ -44,10 +52,10 @@ pub async fn the_latest_word_on_consent_holds(bench: Bench) {
     store.set_consents(&org, &[change(Sms, 2, In, 12)]).await.unwrap();
     let of = store.consent_of(&org, number(2)).await.unwrap();
     let shown: Vec<_> =
-        of.iter().map(|(kind, state, source, when)| (kind.as_str(), state.as_str(), source.as_str(), *when)).collect();
+        of.iter().map(|one| (one.channel_type, one.consent, one.source.as_str(), one.changed_at)).collect();
     assert_eq!(
         shown,
-        [("sms", "in", "at 12", at(12)), ("whatsapp", "out", "at 10", at(10))],
+        [(Sms, In, "at 12", at(12)), (WhatsApp, Out, "at 10", at(10))],
         "at the same moment, the last word"
     );
 }
@@ -192,16 +200,20 @@ fn callback(n: i64) -> StoredCallback {
     }
 }
 
-fn reply(n: i64, provider_id: &str) -> NewReply {
+pub fn reply(n: i64, provider_id: &str) -> NewReply {
     NewReply {
         id: ReplyId::new(at(n), 0),
         channel: "main".into(),
+        channel_type: ChannelType::Sms,
         provider_id: provider_id.into(),
         from: number(n),
         text: "merci\0 👍".into(),
         media: vec!["https://example.com/1".into()],
+        media_refused: 2,
         keyword: "stop",
         answers: Some(MessageId { run: RunId::new(at(0), 0), seq: n }),
+        opens: ConversationId::new(at(n), rand::random()),
+        locale: "fr".into(),
         received_at: at(n),
     }
 }
@@ -281,6 +293,7 @@ pub async fn a_reply_is_kept_once(bench: Bench) {
         "newest first"
     );
     assert_eq!((kept[0].text.as_str(), kept[0].keyword.as_str()), ("merci\u{fffd} 👍", "stop"));
+    assert_eq!((kept[0].media.as_slice(), kept[0].media_refused), (&["https://example.com/1".to_owned()][..], 2));
     assert_eq!(kept[0].answers, MessageId { run: RunId::new(at(0), 0), seq: 4 }.to_string());
     assert_eq!(store.replies(&org, at(3), 1).await.unwrap().len(), 1);
 }

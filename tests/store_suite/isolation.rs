@@ -6,20 +6,22 @@ use herald::{
     domain::{
         contact::ChannelType,
         fairness::Priority,
-        id::{CallbackId, KeyId, MessageId, OrgId, ReplyId, RunId, TemplateId},
+        id::{CallbackId, ConversationId, KeyId, MessageId, OrgId, RunId, TemplateId},
         message::Status,
+        timeline::Before,
     },
     store::{
         access::{StoredKey, TokenKind},
         accounts::AccountState,
+        answers::Taken,
         callbacks::{Effects, StoredCallback},
-        consents::{Consent, ConsentChange},
+        consents::Consent,
+        conversations::ConversationSearch,
         definitions::{Kind, NewDefinition},
         deliveries::{Delivery, Order, Posted},
         endpoints::Gone,
         events::StoredEvent,
         messages::MessageSearch,
-        replies::NewReply,
         requests::Claimed,
         runs::{NewRun, Rejected},
         schedules::DueFiring,
@@ -27,8 +29,11 @@ use herald::{
     },
 };
 
-use crate::bench::{
-    Bench, LEASE, all_sent, at, configuration, contact, new_messages, new_run, number, organization, state,
+use crate::{
+    bench::{Bench, LEASE, all_sent, at, configuration, contact, new_messages, number, organization, state},
+    conversations::{incoming, new_answer},
+    inbound::{change, reply},
+    timeline,
 };
 
 struct Filled {
@@ -36,6 +41,7 @@ struct Filled {
     request: Claimed,
     key: KeyId,
     template: TemplateId,
+    conversation: ConversationId,
 }
 
 /// An organization that has something of everything.
@@ -51,10 +57,12 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
         body: r#"{"url": "https://example.com/", "secret": {"env": "X"}}"#.into(),
     };
     store.save_definitions(&organization("acme", 100, 0), &[definition, endpoint], at(0)).await.unwrap();
-    let new = NewRun { digest: "digest".into(), ..new_run(Priority::Bulk) };
+    let new = NewRun { digest: "digest".into(), priority: Priority::Bulk, ..timeline::shown() };
     let run = store.begin_run(org, &new, at(0)).await.unwrap();
     let rejected = Rejected { row: 9, fields: vec![], problems: "x".into() };
-    store.add_chunk(org, run, 0, &new_messages(1, 3), &[rejected], at(0)).await.unwrap();
+    let messages: Vec<_> =
+        new_messages(1, 3).into_iter().map(|one| timeline::about(one, "incident", "the case")).collect();
+    store.add_chunk(org, run, 0, &messages, &[rejected], at(0)).await.unwrap();
     store.open_run(org, run, at(0)).await.unwrap();
     let request = bench.claim(org, Priority::Bulk, 1, at(0)).await.remove(0);
     bench.say(&request, &Word { finish: None, ..all_sent(&request, at(1)) }, at(1)).await;
@@ -74,14 +82,7 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
     store.ensure_token(org, TokenKind::Account, "twilio", "token").await.unwrap();
     store.set_account_state(org, "twilio", &AccountState::default()).await.unwrap();
     store.add_list_entries(org, "all", 1, 0, &[contact(1)]).await.unwrap();
-    let change = ConsentChange {
-        channel_type: ChannelType::Sms,
-        of: number(1),
-        consent: Consent::Out,
-        source: String::new(),
-        at: at(0),
-    };
-    store.set_consents(org, &[change]).await.unwrap();
+    store.set_consents(org, &[change(ChannelType::Sms, 1, Consent::Out, 0)]).await.unwrap();
     store
         .record_events(&[(org, StoredEvent { id: "e".into(), body: String::new(), received_at: at(0) })])
         .await
@@ -93,21 +94,12 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
         received_at: at(0),
     };
     store.record_callbacks(&[(org, callback)]).await.unwrap();
-    let reply = NewReply {
-        id: ReplyId::new(at(0), 0),
-        channel: "main".into(),
-        provider_id: "SM1".into(),
-        from: number(1),
-        text: String::new(),
-        media: vec![],
-        keyword: "",
-        answers: None,
-        received_at: at(0),
-    };
-    store.apply_callbacks(org, &[], &Effects { replies: vec![reply], ..Effects::default() }).await.unwrap();
+    store.apply_callbacks(org, &[], &Effects { replies: vec![reply(1, "SM1")], ..Effects::default() }).await.unwrap();
+    let conversation = store.conversations(org, &ConversationSearch::default(), 9).await.unwrap().remove(0).id;
+    store.add_answer(org, &new_answer(conversation, Some("key")), at(2)).await.unwrap();
     store.set_schedule(org, configuration(1), Some(at(100))).await.unwrap();
     store.test_endpoint(org, "crm", at(0)).await.unwrap();
-    Filled { run, request, key, template }
+    Filled { run, request, key, template, conversation }
 }
 
 /// What an organization sees when it asks for these ids: how many of each.
@@ -133,7 +125,16 @@ async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
         usize::from(store.message(org, MessageId { run, seq: 1 }).await.unwrap().is_some()),
         store.search_messages(org, &of_run, 9).await.unwrap().len(),
         store.search_messages(org, &to, 9).await.unwrap().len(),
-        usize::from(store.newest_sent_to(org, number(1), at(9)).await.unwrap().is_some()),
+        store.messages_by_id(org, &[MessageId { run, seq: 1 }]).await.unwrap().len(),
+        usize::from(store.answered(org, &[incoming(1, "main", 9)]).await.unwrap()[0].is_some()),
+        store.conversations(org, &ConversationSearch::default(), 9).await.unwrap().len(),
+        usize::from(store.conversation(org, ids.conversation).await.unwrap().is_some()),
+        store.replies_in(org, ids.conversation, 0, 9).await.unwrap().len(),
+        store.answers_in(org, ids.conversation, 0, 9).await.unwrap().len(),
+        usize::from(store.answer_under(org, "key", "digest").await.unwrap().is_some()),
+        store.last_inbound(org, "main", &[number(1)]).await.unwrap().len(),
+        store.consent_history(org, number(1), None, 9).await.unwrap().len(),
+        store.list_consents(org, None, None, None, 9).await.unwrap().len(),
         usize::from(store.provider_id_taken(org, number(1), "SM1", MessageId { run, seq: 2 }).await.unwrap()),
         store.usage(org, at(0)).await.unwrap().len(),
         usize::from(store.key(org, ids.key).await.unwrap().is_some()),
@@ -150,6 +151,12 @@ async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
         usize::from(store.next_firing(org, configuration(1)).await.unwrap().is_some()),
         store.endpoint_states(org).await.unwrap().len(),
         store.deliveries(org, "crm", None, None, 9).await.unwrap().len(),
+        store.activities_of(org, number(1), Before::NOTHING, 9).await.unwrap().len(),
+        store.activities_regarding(org, "the case", Before::NOTHING, 9).await.unwrap().len(),
+        store.replies_of(org, number(1), Before::NOTHING, 9).await.unwrap().len(),
+        store.messages_by_id(org, &[MessageId { run, seq: 1 }]).await.unwrap().len(),
+        store.activity_runs(org, [run]).await.unwrap().len(),
+        store.activity_requests(org, [mine.id]).await.unwrap().len(),
     ]
 }
 
@@ -182,11 +189,14 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
             "events",
             "callbacks",
             "schedules",
+            "conversations",
+            "answers",
             "list_entries",
             "subscriptions",
             "endpoint_states",
             "deliveries",
             "lanes",
+            "activities",
         ] {
             let mut rows = bench.ask(&format!("SELECT * FROM {table} WHERE org_id = 'acme'")).await;
             rows.sort();
@@ -213,6 +223,9 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
     assert!(!store.revoke_key(&other, ids.key, at(3)).await.unwrap());
     assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], at(3)).await.unwrap());
     store.apply_callbacks(&other, &[CallbackId::new(at(0), 0)], &Effects::default()).await.unwrap();
+    assert!(!store.end_conversation(&other, ids.conversation, "somebody", at(3)).await.unwrap());
+    let answer = new_answer(ids.conversation, None);
+    assert_eq!(store.add_answer(&other, &answer, at(3)).await.unwrap(), Taken::NoConversation);
     store.keep_list_versions(&other, "all", 9).await.unwrap();
     assert_eq!(store.lease_firings(&other, at(500), at(900)).await.unwrap(), []);
     store.finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100) }, None).await.unwrap();

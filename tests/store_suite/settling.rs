@@ -27,7 +27,7 @@ pub async fn an_old_token_changes_nothing(bench: Bench) {
     let slept = bench.claim(&org, BULK, 1, at(0)).await.remove(0);
     bench.say(&slept, &intent(40), at(1)).await;
     let awake = bench.claim(&org, BULK, 1, at(LEASE)).await.remove(0);
-    let everything = Word { intent: Some(100), ..all_sent(&slept, at(LEASE)) };
+    let everything = Word { intent: intent(100).intent, ..all_sent(&slept, at(LEASE)) };
     assert_eq!(bench.say(&slept, &everything, at(LEASE)).await, Fence::Lost);
     assert!(bench.store.messages_of(&awake).await.unwrap().iter().all(|message| message.state.is_none()));
     assert_eq!((awake.begun, bench.run(&org, run).await.open_requests), (40, 1));
@@ -123,23 +123,6 @@ pub async fn reports_merge_in_any_order(bench: Bench) {
     assert_eq!(bench.status(&org, run).await, RunStatus::Completed);
 }
 
-pub async fn the_newest_message_sent_to_a_number_is_found(bench: Bench) {
-    let org = bench.acme().await;
-    let (to, mut runs) = (crate::bench::number(1), Vec::new());
-    for round in 0..3 {
-        runs.push(bench.open(&org, BULK, 2).await);
-        let request = bench.claim(&org, BULK, 1, at(0)).await.remove(0);
-        if round < 2 {
-            bench.send(&request, at(100 + round)).await;
-        }
-    }
-    let newest =
-        async |before| bench.store.newest_sent_to(&org, to, at(before)).await.unwrap().map(|id| (id.run, id.seq));
-    assert_eq!(newest(99).await, None);
-    assert_eq!(newest(100).await, Some((runs[0], 1)));
-    assert_eq!(newest(5_000).await, Some((runs[1], 1)));
-}
-
 /// What a sequence of random steps needs to know.
 struct Play {
     bench: Bench,
@@ -199,11 +182,11 @@ impl Play {
             }
             let place = usize::try_from(self.dice.roll(self.held.len() as u64)).unwrap();
             let request = self.held[place].clone();
-            let mut word = Word { intent: (self.dice.roll(3) == 0).then_some(request.size), ..Word::default() };
-            let finish =
-                [None, Some(Finish::Done), Some(Finish::RetryAt(now))][usize::try_from(self.dice.roll(3)).unwrap()];
+            let mut word = if self.dice.roll(3) == 0 { intent(request.size) } else { Word::default() };
+            let finish = [None, Some(Finish::Done { poll_at: None }), Some(Finish::RetryAt(now))]
+                [usize::try_from(self.dice.roll(3)).unwrap()];
             for seq in seqs(&request) {
-                if finish == Some(Finish::Done) {
+                if finish == Some(Finish::Done { poll_at: None }) {
                     // Everything has its end, whatever was said before.
                     word.states.push(answer(&request, seq, *self.dice.pick(&ANSWERS[1..6]), now));
                 } else if self.dice.roll(3) == 0 {

@@ -11,7 +11,14 @@ use super::{
 };
 use crate::{
     definitions,
-    domain::{contact::ChannelType, id::RunId, message::Status, phone::E164, reason::Reason, time::Timestamp},
+    domain::{
+        contact::ChannelType,
+        id::{ConsentChangeId, RunId},
+        message::Status,
+        phone::E164,
+        reason::Reason,
+        time::Timestamp,
+    },
     inbound::webhook,
     intake::{
         csv::{CsvAudience, Expect},
@@ -79,10 +86,12 @@ impl<'a> Story<'a> {
         self.heading("Consent: some people of the file said STOP long ago");
         let at = self.stage.app.clock.now();
         let change = |of: &E164| ConsentChange {
+            id: ConsentChangeId::new(at, rand::random()),
             channel_type: ChannelType::Sms,
             of: *of,
             consent: Consent::Out,
             source: "import".into(),
+            actor: "operator".into(),
             at,
         };
         let changes: Vec<ConsentChange> = people.iter().map(change).collect();
@@ -230,7 +239,7 @@ impl<'a> Story<'a> {
         let languages = ["en", "fr", "ja", "id", "el", "de"];
         for (place, number) in numbers.iter().enumerate() {
             let data = json!({ "customer": { "mobile": number, "name": people[place % 6], "language": languages[place % 6], "do_not_phone": false },
-                "title": "Broken heater", "priority": "high" });
+                "id": format!("CAS-{place}"), "title": "Broken heater", "priority": "high" });
             let event =
                 json!({ "type": "case.created", "timestamp": self.stage.app.clock.now(), "data": data }).to_string();
             let id = format!("evt_{place}");

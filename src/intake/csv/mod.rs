@@ -8,10 +8,12 @@
 mod audience;
 mod check;
 pub mod columns;
+pub mod consents;
 mod entries;
 pub mod export;
 mod head;
 mod problem;
+mod records;
 mod rejected;
 mod row;
 pub mod source;

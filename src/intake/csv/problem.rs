@@ -93,6 +93,16 @@ pub enum FileProblem {
         /// The second of them, as written.
         second: String,
     },
+    /// Two columns of one meaning, in a file of consents.
+    #[error("two columns could hold {what}, \"{first}\" and \"{second}\"; keep or rename one of them")]
+    TwoColumns {
+        /// What they mean.
+        what: &'static str,
+        /// The first of them, as written.
+        first: String,
+        /// The second of them, as written.
+        second: String,
+    },
     /// Two headers that differ at most in case, blanks, `_` and `-`.
     #[error(
         "the columns \"{first}\" and \"{second}\" have the same name (case, blanks, _ and - do not count); rename or remove one of them"
@@ -141,6 +151,7 @@ impl FileProblem {
             Self::TooManyColumns { .. } => "too_many_columns",
             Self::NoRecipient { .. } => "no_recipient_column",
             Self::TwoRecipients { .. } => "two_recipient_columns",
+            Self::TwoColumns { .. } => "two_columns",
             Self::DuplicateColumn { .. } => "duplicate_column",
             Self::MissingColumns { .. } => "missing_columns",
             Self::NoOptIn { .. } => "no_optin_column",
@@ -186,8 +197,22 @@ pub enum RowProblemKind {
     },
     /// The rendered text is empty. From the caller's judge.
     EmptyMessage,
+    /// A variable of approved content has a value that WhatsApp does not take: what is wrong with it. From the caller's judge.
+    InvalidVariable(&'static str),
+    /// `sendastemplate` is neither true nor false.
+    InvalidSendAsTemplate,
+    /// `templateparameters` is no JSON object of texts that WhatsApp takes.
+    InvalidTemplateParameters,
     /// The template could not be rendered: the problem's value says why. From the caller's judge.
     TemplateFailed,
+    /// In a file of consents: neither SMS nor WhatsApp nor both.
+    InvalidChannel,
+    /// In a file of consents: no state of consent.
+    InvalidConsent,
+    /// In a file of consents: no point in time.
+    InvalidTime,
+    /// In a file of consents: a time that has not come yet.
+    FutureTime,
 }
 
 impl RowProblemKind {
@@ -206,7 +231,14 @@ impl RowProblemKind {
             Self::MissingSlug => "missing_slug",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::EmptyMessage => "empty_message",
+            Self::InvalidVariable(_) => "invalid_variable",
+            Self::InvalidSendAsTemplate => "invalid_sendastemplate",
+            Self::InvalidTemplateParameters => "invalid_templateparameters",
             Self::TemplateFailed => "template_failed",
+            Self::InvalidChannel => "invalid_channel",
+            Self::InvalidConsent => "invalid_consent",
+            Self::InvalidTime => "invalid_time",
+            Self::FutureTime => "future_time",
         }
     }
 }
@@ -234,7 +266,18 @@ impl fmt::Display for RowProblemKind {
                 write!(f, "makes a text of {characters} characters; at most {limit} are allowed")
             }
             Self::EmptyMessage => f.write_str("makes an empty text"),
+            Self::InvalidVariable(fault) => f.write_str(fault),
+            Self::InvalidSendAsTemplate => f.write_str("is neither yes nor no; expected yes/no, true/false or 1/0"),
+            Self::InvalidTemplateParameters => f.write_str(
+                "is not a JSON object of names and texts, like {\"1\": \"Ana\"}, each of them filled and on one line",
+            ),
             Self::TemplateFailed => f.write_str("cannot be used by the template"),
+            Self::InvalidChannel => f.write_str("is no channel; expected \"sms\", \"whatsapp\", \"both\", or nothing"),
+            Self::InvalidConsent => {
+                f.write_str("is no consent; expected \"opted_out\", \"opted_in\", \"unknown\", or nothing")
+            }
+            Self::InvalidTime => f.write_str("is no point in time; expected one like \"2026-11-18T11:06:40Z\""),
+            Self::FutureTime => f.write_str("has not come yet; expected when it was said"),
         }
     }
 }
