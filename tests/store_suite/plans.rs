@@ -41,7 +41,15 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
         ("seq >= $3 AND seq < $4", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("poll_at <= $2", "requests_polls (org_id=? AND poll_at>? AND poll_at<?)"),
-        ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+        ("UPDATE requests SET due_at = $5", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+        ("UPDATE deliveries SET due_at = $5", "deliveries_due (org_id=? AND endpoint=? AND due_at<?)"),
+        ("UPDATE deliveries SET state = r", "(org_id=? AND endpoint=? AND delivery_id=?)"),
+        ("(endpoint, delivery_id) IN", "(org_id=? AND endpoint=? AND delivery_id=?)"),
+        (
+            "state = 'failed' AND delivery_id < $3",
+            "COVERING INDEX deliveries_failed (org_id=? AND endpoint=? AND delivery_id<?)",
+        ),
+        ("state = 'failed' ORDER BY delivery_id DESC", "deliveries_failed (org_id=? AND endpoint=?"),
     ];
     keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
 }
