@@ -326,6 +326,57 @@ async fn files_that_cannot_be_sent_are_refused() {
 }
 
 #[tokio::test]
+async fn consent_is_set_shown_and_taken_in() {
+    let desk = Desk::with_acme(&nobody()).await;
+    let json = async |arguments: &[&str]| -> Value {
+        let done = desk.herald(&[&["--output", "json", "consent"], arguments].concat()).await;
+        assert_eq!(done.code, 0, "{arguments:?}: {}\n{}", done.stdout, done.stderr);
+        done.json()
+    };
+    let set = json(&["set", "+4915155500001", "--channel", "sms", "--state", "opted_out", "--note", "by letter"]).await;
+    let told =
+        |consent: &Value| ["channel", "state", "source", "actor"].map(|name| consent[name].as_str().map(str::to_owned));
+    let some = |words: [&str; 4]| words.map(|word| Some(word.to_owned()));
+    let by_letter = some(["sms", "opted_out", "command line: by letter", "operator"]);
+    assert_eq!((told(&set["consents"][0]), told(&set["history"][0])), (by_letter.clone(), by_letter), "{set}");
+    assert_eq!(set["consents"][1]["state"].as_str(), Some("unknown"));
+    assert_eq!(json(&["show", "+49 151 55500001"]).await, set);
+
+    desk.file("bad.csv", "Phone Number,State\n+4915155500001,opted_in\n+4915155500002,\n12,maybe\n");
+    let refused = desk.herald(&["consent", "import", "bad.csv"]).await;
+    refused.says(2, &["1 of 3 rows", "fix 1 phone number", "line 4, column State: \"maybe\"", "--skip-invalid"]);
+    assert_eq!(json(&["show", "+4915155500001"]).await, set, "with a bad row nothing is taken in");
+    let arguments = ["import", "bad.csv", "--skip-invalid", "--channel", "sms", "--rejected", "rejected.csv"];
+    let import = json(&arguments).await["import"].clone();
+    let figures = ["rows", "valid", "invalid", "changed"].map(|name| import[name].as_u64().unwrap());
+    assert_eq!((figures, csv_rows(&desk.path("rejected.csv"))), ([3, 2, 1, 2], 1), "{import}");
+    let shown = json(&["show", "+4915155500001"]).await;
+    assert_eq!(told(&shown["consents"][0]), some(["sms", "opted_in", "file bad.csv", "operator"]), "{shown}");
+    let history: Vec<_> =
+        shown["history"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
+    assert_eq!(history, ["opted_in", "opted_out"], "{shown}");
+    let second = json(&["show", "+4915155500002"]).await;
+    assert_eq!(told(&second["consents"][0]), some(["sms", "opted_out", "file bad.csv", "operator"]), "{second}");
+
+    let text = desk.herald(&["consent", "show", "+4915155500001"]).await;
+    assert!(text.code == 0 && text.stdout.contains("history, the newest first:"), "{}", text.stdout);
+    for (arguments, word) in [
+        (&["set", "12", "--state", "opted_out"][..], "12"),
+        (&["set", "+4915155500001", "--state", "perhaps"], "opted_in"),
+        (&["set", "+4915155500001", "--state", "opted_out", "--channel", "fax"], "whatsapp"),
+        (&["set", "+4915155500001"], "--state"),
+        (&["import", "missing.csv"], "cannot read missing.csv"),
+        (&["show", ""], "is empty"),
+    ] {
+        desk.herald(&[&["consent"], arguments].concat()).await.says(2, &[word]);
+    }
+    desk.file("herald.toml", "[keywords]\nstart = { es = [\"STOP\"] }\n");
+    desk.herald(&["consent", "show", "+4915155500001"])
+        .await
+        .says(2, &["keywords.start.es", "STOP", "another meaning"]);
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_used_is_said_to_be() {
     let desk = Desk::with_acme(&nobody()).await;
     let mut other = desk.database().await;

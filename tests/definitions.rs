@@ -353,6 +353,12 @@ fn what_cannot_be_carried_is_said_and_stops_nothing() {
             ("templates/sale/template.toml", &NOTE.replace("whatsapp", "sms")),
             ("templates/sale/en.hbs", "A sale"),
             ("outbound/free.toml", &send("wa", "free", instant)),
+            ("outbound/seen.toml", &send("wa", "seen", "[trigger]\nkind = \"automatic\"\nevent = \"e\"\n")),
+            ("templates/seen/template.toml", &format!("{NOTE}[approved.en]\ncontent_sid = \"HX{:032}\"\n", 1)),
+            ("templates/seen/en.hbs", "Seen"),
+            ("accounts/second.toml", ACCOUNT.1),
+            ("channels/second.toml", &WHATSAPP.1.replace("main", "second")),
+            (WHATSAPP.0, &format!("{}fallback = \"second\"\n", WHATSAPP.1)),
             ("outbound/instant.toml", &send("sms", "sale", instant)),
             ("outbound/monthly.toml", &send("sms", "sale", MONTHLY)),
             ("outbound/sale.toml", &send("name", "sale", instant)),
@@ -366,6 +372,7 @@ fn what_cannot_be_carried_is_said_and_stops_nothing() {
     outbound sale: is marketing, and nobody can say STOP to channel "name"; name another way to opt out in the text
     outbound instant: a run of 100,000 rows takes 28 hours through channel "sms" (a long code, 1/s in segments); what is not sent within 1d expires
     outbound monthly: its list of 100,000 rows takes 28 hours through channel "sms" (a long code, 1/s in segments); what is not sent within 1d expires
+    outbound seen: approved content belongs to the account that it was approved for: fallback "second" is refused it
     template free: has no approved content: free text only, which reaches only people who wrote within the last 24 hours
     "#);
 }

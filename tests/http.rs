@@ -7,6 +7,11 @@ mod support;
 #[path = "http/timeline.rs"]
 mod timeline;
 
+#[path = "http/consents.rs"]
+mod consents;
+#[path = "http/conversations.rs"]
+mod conversations;
+
 use herald::{
     definitions,
     domain::{id::OrgId, message::Status},

@@ -9,6 +9,8 @@ mod support;
 mod automatic;
 #[path = "journeys/control.rs"]
 mod control;
+#[path = "journeys/conversations.rs"]
+mod conversations;
 #[path = "journeys/instant.rs"]
 mod instant;
 #[path = "journeys/operator.rs"]
@@ -27,6 +29,8 @@ mod retries;
 mod scheduled;
 #[path = "journeys/timeline.rs"]
 mod timeline;
+#[path = "journeys/webhooks.rs"]
+mod webhooks;
 
 macro_rules! journeys {
     ($($room:ident::$journey:ident;)*) => {
@@ -60,6 +64,9 @@ journeys! {
     providers::a_silent_account_uses_up_neither_tries_nor_the_hour;
     providers::messages_without_receipts_are_asked_about;
     providers::whatsapp_goes_by_approved_content_and_its_window;
+    conversations::a_conversation_goes_on_until_it_is_ended;
+    conversations::whatsapp_is_answered_for_a_day;
+    conversations::who_says_stop_is_not_answered;
     retries::passing_troubles_lose_nothing_and_double_nothing;
     retries::a_provider_that_is_away_loses_nothing;
     retries::tries_are_bounded;
@@ -71,5 +78,12 @@ journeys! {
     control::a_run_keeps_the_text_that_it_began_with;
     timeline::a_case_has_a_timeline;
     timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
+    webhooks::what_happens_is_told_signed;
+    webhooks::an_endpoint_that_is_away_hears_later;
+    webhooks::a_delivery_is_tried_ten_times;
+    webhooks::an_endpoint_that_is_gone_is_disabled;
+    webhooks::an_endpoint_that_hangs_holds_up_no_other;
+    webhooks::a_post_that_nobody_kept_word_of_is_made_again;
+    webhooks::an_endpoint_in_our_own_network_is_refused;
     quota::an_hour_holds_what_it_holds;
 }

@@ -58,11 +58,10 @@ fn telesign(settings: &TeleSignSettings, secrets: &Secrets) -> Result<TeleSignAc
 }
 
 fn acs(settings: &AcsSettings, secrets: &Secrets) -> Result<AcsAccount, Problem> {
-    acs::account::check_settings(settings)?;
     let mut account = match (&settings.connection_string, &settings.endpoint, &settings.access_key) {
-        (Some(whole), _, _) => AcsAccount::from_connection_string(secrets.resolve(whole)?.expose())?,
+        (Some(whole), None, None) => AcsAccount::from_connection_string(secrets.resolve(whole)?.expose())?,
         (None, Some(endpoint), Some(key)) => AcsAccount::new(endpoint, secrets.resolve(key)?.expose()),
-        (None, _, _) => return Err(acs::BadAccount::Credentials.into()),
+        (Some(_), ..) | (None, ..) => return Err(acs::BadAccount::Credentials.into()),
     };
     account.base_url = settings.base_url.clone();
     if let Some(version) = &settings.api_version {
@@ -149,8 +148,12 @@ mod tests {
             ("provider = \"telesign\"\ncustomer_id = \"\"\napi_key = { env = \"KEY\" }", "customer_id"),
             ("provider = \"acs\"\nconnection_string = { env = \"WRONG\" }", "connection_string must be"),
             ("provider = \"acs\"\nendpoint = \"https://a.example\"\naccess_key = { env = \"WRONG\" }", "access_key"),
-            ("provider = \"acs\"\nendpoint = \"https://a.example\"", "expected either connection_string or"),
-            ("provider = \"acs\"", "expected either connection_string or"),
+            ("provider = \"acs\"\nendpoint = \"https://a.example\"", "expected either connection_string"),
+            ("provider = \"acs\"", "expected either connection_string"),
+            (
+                "provider = \"acs\"\nconnection_string = { env = \"WHOLE\" }\nendpoint = \"https://a.example\"",
+                "expected either connection_string",
+            ),
         ] {
             let problem = connected(definition).map(|_| ()).unwrap_err().to_string();
             assert!(

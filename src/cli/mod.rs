@@ -84,7 +84,7 @@ enum Command {
     /// Who may be written to and who may not.
     #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
     Consent(consent::Command),
-    /// The provider simulator alone.
+    /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
     /// API keys.

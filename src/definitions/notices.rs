@@ -182,15 +182,27 @@ fn grouped(number: u64) -> String {
     })
 }
 
-/// WhatsApp templates that nobody has approved.
+/// WhatsApp templates that nobody has approved, and approved ones whose stand-in cannot send them.
 fn templates(set: &DefinitionSet) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (name, configuration) in &set.configurations {
+        let approved = set.templates.get(&configuration.template).is_some_and(|source| !source.approved.is_empty());
+        let fallback = set.channels.get(&configuration.channel).and_then(|channel| channel.fallback.as_ref());
+        if let Some(fallback) = fallback.filter(|_| approved) {
+            let message = format!(
+                "approved content belongs to the account that it was approved for: fallback \"{fallback}\" is refused it"
+            );
+            notices.push(notice("outbound", name, message));
+        }
+    }
     let free = set
         .templates
         .iter()
         .filter(|(_, source)| source.channel_type == ChannelType::WhatsApp && source.approved.is_empty());
     let message =
         "has no approved content: free text only, which reaches only people who wrote within the last 24 hours";
-    free.map(|(name, _)| notice("template", name, message)).collect()
+    notices.extend(free.map(|(name, _)| notice("template", name, message)));
+    notices
 }
 
 #[cfg(test)]

@@ -180,6 +180,7 @@ impl Facts<'_> {
         let age = self.now.since(self.request.accepted_at);
         let outgoing = Outgoing {
             id: message.id,
+            among: (self.request.first_seq, self.request.first_seq + self.request.size - 1),
             to: message.to,
             text: said.text,
             approved: said.approved,

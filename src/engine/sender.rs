@@ -311,8 +311,7 @@ impl Job<'_> {
     async fn give_back(&mut self) -> Result<(), LetGo> {
         let untouched_since = (self.begun == Begun::No).then_some(self.claimed_at);
         let receipts = if self.shared.public_url.is_some() { Receipts::Expected } else { Receipts::Never };
-        let can_tell = self.route.provider.poll(self.shared.stamp(), "").is_some();
-        let poll_at = can_tell.then(|| polling::first(receipts, self.shared.clock.now()));
+        let poll_at = self.route.provider.polls().then(|| polling::first(receipts, self.shared.clock.now()));
         let finish = self.verdict.finish(untouched_since, poll_at);
         self.keep_opt_outs().await?;
         self.shared.count(&self.verdict, self.route.account.kind.as_str());

@@ -138,7 +138,7 @@ fn read_items(items: &Map<String, Value>, rules: &ContactRules) -> Result<Slugs,
     let mut slugs = Slugs::default();
     for (name, value) in items {
         let field = || format!("/contextitems/{}", pointed(name));
-        let wished = [SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS].into_iter().find(|known| *known == fold(name));
+        let wished = wished(name);
         if let Some(known) = wished.filter(|_| rules.channel_type == ChannelType::WhatsApp) {
             wish(&mut slugs, known, value, &field())?;
             continue;
@@ -165,8 +165,13 @@ fn read_items(items: &Map<String, Value>, rules: &ContactRules) -> Result<Slugs,
     Ok(slugs)
 }
 
+/// The one name of what is asked of a WhatsApp message, if this is one of them.
+pub(super) fn wished(name: &str) -> Option<&'static str> {
+    [SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS].into_iter().find(|known| *known == fold(name))
+}
+
 /// Reads what is asked of a WhatsApp message, and keeps it in the one form that it always has.
-fn wish(slugs: &mut Slugs, name: &'static str, value: &Value, field: &str) -> Result<(), Refused> {
+pub(super) fn wish(slugs: &mut Slugs, name: &'static str, value: &Value, field: &str) -> Result<(), Refused> {
     let text = if name == SEND_AS_TEMPLATE {
         send_as_template(value).map_err(|message| Refused::new("invalid_sendastemplate", field, message))?
     } else {

@@ -105,6 +105,7 @@ async fn magic() -> Response {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InboundUrl {
+    #[serde(alias = "to")]
     number: Option<String>,
     url: String,
 }
@@ -130,7 +131,7 @@ async fn set_inbound(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response
 pub(super) struct Reply {
     pub from: String,
     pub to: String,
-    #[serde(default)]
+    #[serde(default, alias = "text")]
     pub body: String,
     /// The links of media that come with it (Twilio).
     #[serde(default)]
@@ -139,7 +140,8 @@ pub(super) struct Reply {
     pub profile_name: Option<String>,
     /// The id of the message that is answered (WhatsApp).
     pub answers: Option<String>,
-    /// Whose number `to` is; without it, the first provider with an account that lists the number, else Twilio.
+    /// Whose number `to` is; without it, the provider with an account that lists the number, else the one that has last sent
+    /// from it, else Twilio.
     pub provider: Option<Provider>,
 }
 

@@ -65,3 +65,21 @@ impl<T> Kept<T> {
         usize::try_from(number.checked_sub(self.first)?).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Kept;
+
+    #[test]
+    fn the_oldest_make_room_and_numbers_go_on() {
+        let mut kept = Kept::new(2);
+        assert_eq!(kept.add("a".into(), 'a'), (0, None));
+        assert_eq!(kept.add("b".into(), 'b'), (1, None));
+        assert_eq!(kept.add("c".into(), 'c'), (2, Some('a')));
+        assert_eq!((kept.get(0), kept.get(1), kept.get(2), kept.get(3)), (None, Some(&'b'), Some(&'c'), None));
+        assert_eq!((kept.number_of("a"), kept.number_of("c"), kept.numbers()), (None, Some(2), 1..3));
+        kept.clear();
+        assert_eq!((kept.get(2), kept.number_of("c"), kept.numbers()), (None, None, 3..3));
+        assert_eq!(kept.add("a".into(), 'd'), (3, None));
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! It keeps a log of the calls that it received (which is what an audit of "never lost, never twice" reads), posts signed
 //! receipts and replies, and can be told to be slow, to fail, to throttle or to hang: by share ([`Faults`]) or by the last
-//! digits of the recipient ([`MAGIC`]).
+//! digits of the recipient ([`magic::TABLES`]).
 //!
 //! Deliberately shares nothing with the rest of herald, not even a constant: a mistake that an adapter makes must not be
 //! repeated here. It is no place for secrets either: its control surface has no password, so bind it to loopback.

@@ -13,7 +13,7 @@ use super::{
     acs::Acs,
     callbacks::{self, CallbackCounts, Counters, Kind},
     faults::Dice,
-    log::{CallLog, Provider, Summary},
+    log::{CallLog, Provider, Summary, without_plus},
     schedule::Schedule,
     settings::Settings,
     telesign::TeleSign,
@@ -81,20 +81,22 @@ impl State {
         self.tries().insert((provider, recipient.to_owned()))
     }
 
-    /// The provider of one of our numbers: the first with an account that lists it, else Twilio, which may have any.
+    /// The provider of one of our numbers: the first with an account that lists it, else the one that has last sent from it,
+    /// else Twilio.
     pub(super) fn provider_of(&self, number: &str) -> Provider {
         let lists = |provider: &Provider| match provider {
             Provider::Twilio => self.twilio.lists(number),
             Provider::TeleSign => self.telesign.lists(number),
             Provider::Acs => self.acs.lists(number),
         };
-        Provider::ALL.into_iter().find(lists).unwrap_or(Provider::Twilio)
+        let listed = Provider::ALL.into_iter().find(lists);
+        listed.or_else(|| self.log.last_sent_from(number)).unwrap_or(Provider::Twilio)
     }
 
     /// Where an inbound message to `number` is posted: to the number's own URL, else the account's, else everybody's.
     pub(super) fn inbound_url(&self, number: &str, account: Option<&url::Url>) -> Option<url::Url> {
         let inbound = self.inbound();
-        inbound.by_number.get(number).or(account).or(inbound.every.as_ref()).cloned()
+        inbound.by_number.get(without_plus(number)).or(account).or(inbound.every.as_ref()).cloned()
     }
 
     /// Sets where inbound messages are posted, for one number or for all others.
@@ -102,7 +104,7 @@ impl State {
         let mut inbound = self.inbound();
         match number {
             Some(number) => {
-                inbound.by_number.insert(number, url);
+                inbound.by_number.insert(without_plus(&number).to_owned(), url);
             }
             None => inbound.every = Some(url),
         }

@@ -4,7 +4,7 @@
 mod ready;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,11 +56,14 @@ pub(super) fn read(manifest: &toml::Table, problems: &mut Vec<SourceProblem>) ->
             continue;
         };
         let content = read_content(&key, table, problems);
-        if approved.contains_key(&locale) {
-            problems
-                .push(bad(&key, format!("there is other approved content for {locale}; expected one for each locale")));
-        } else if let Some(content) = content {
-            approved.insert(locale, content);
+        match (approved.entry(locale), content) {
+            (Entry::Occupied(taken), _) => {
+                let locale = taken.key();
+                let words = format!("there is other approved content for {locale}; expected one for each locale");
+                problems.push(bad(&key, words));
+            }
+            (Entry::Vacant(free), Some(content)) => drop(free.insert(content)),
+            (Entry::Vacant(_), None) => {}
         }
     }
     approved

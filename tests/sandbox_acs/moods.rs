@@ -75,8 +75,8 @@ async fn receipts_are_lost_doubled_and_early() {
     tokio::pin!(answered);
     let report = tokio::select! {
         biased;
-        item = &mut answered => panic!("answered first: {item}"),
         report = customer.next() => report,
+        item = &mut answered => panic!("answered first: {item}"),
     };
     assert_eq!(answered.await["messageId"], report.event()["id"]);
 }

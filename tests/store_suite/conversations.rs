@@ -6,7 +6,7 @@ use herald::{
     domain::{
         contact::{ChannelType, Contact, Slugs},
         fairness::Priority,
-        id::{ConversationId, MessageId, OrgId, RunId},
+        id::{ConversationId, MessageId, OrgId, ReplyId, RunId},
         message::Status,
         run::{Pinned, RunStatus},
         state::MessageState,
@@ -35,7 +35,8 @@ pub fn incoming(of: i64, channel: &str, when: i64) -> Incoming<'_> {
 
 /// A reply of one person, with an id of its own.
 fn said(of: i64, when: i64) -> NewReply {
-    NewReply { from: number(of), ..reply(when, &format!("SM{of}.{when}")) }
+    let id = ReplyId::new(at(when), u128::try_from(of).unwrap() << 64);
+    NewReply { id, from: number(of), ..reply(when, &format!("SM{of}.{when}")) }
 }
 
 /// An answer to the first person.

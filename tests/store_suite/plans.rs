@@ -31,10 +31,25 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("(received_at, reply_id) <", "replies_recipient (org_id=? AND recipient=? AND "),
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
+        ("FROM sessions WHERE", "(org_id=? AND channel=? AND recipient=?)"),
+        ("UPDATE consents SET state", "(org_id=? AND channel_type=? AND recipient=?)"),
+        ("UPDATE consents SET said_at", "channel_type=? AND recipient=?)"),
+        ("UPDATE replies SET", "(org_id=? AND channel=? AND provider_id=?)"),
+        ("c.channel = $4 AND c.state = $5", "(org_id=? AND channel=? AND state=? AND conversation_id<?)"),
+        ("AND state = $6 AND (channel_type, recipient) >", "(org_id=? AND state=? AND (channel_type,recipient)>(?,?)"),
+        ("FROM replies WHERE org_id = $1 AND conversation", "(org_id=? AND conversation=? AND place>?)"),
         ("recipient IN", "(org_id=? AND channel_type=? AND recipient=?)"),
         ("seq >= $3 AND seq < $4", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("poll_at <= $2", "requests_polls (org_id=? AND poll_at>? AND poll_at<?)"),
-        ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+        ("UPDATE requests SET due_at = $5", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+        ("UPDATE deliveries SET due_at = $5", "deliveries_due (org_id=? AND endpoint=? AND due_at<?)"),
+        ("UPDATE deliveries SET state = r", "(org_id=? AND endpoint=? AND delivery_id=?)"),
+        ("(endpoint, delivery_id) IN", "(org_id=? AND endpoint=? AND delivery_id=?)"),
+        (
+            "state = 'failed' AND delivery_id < $3",
+            "COVERING INDEX deliveries_failed (org_id=? AND endpoint=? AND delivery_id<?)",
+        ),
+        ("state = 'failed' ORDER BY delivery_id DESC", "deliveries_failed (org_id=? AND endpoint=?"),
     ];
     keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
 }

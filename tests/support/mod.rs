@@ -5,6 +5,7 @@
 //! for conditions, each with a deadline.
 
 pub mod database;
+pub mod people;
 
 use std::{path::PathBuf, time::Duration};
 

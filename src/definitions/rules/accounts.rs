@@ -1,12 +1,13 @@
 //! An account's settings, as far as they can be judged without its provider. No value that may be a secret is repeated.
 
-use url::Url;
-
 use super::{
     super::{page::Page, problem::Problem},
     is_private_to_both, web,
 };
-use crate::domain::account::{Account, AcsSettings, TeleSignSettings, TwilioSettings};
+use crate::{
+    domain::account::{Account, AcsSettings, TeleSignSettings, TwilioSettings},
+    provider::is_base_url,
+};
 
 /// What is wrong with an account.
 pub(in super::super) fn account(page: &Page, account: &Account) -> Vec<Problem> {
@@ -15,10 +16,7 @@ pub(in super::super) fn account(page: &Page, account: &Account) -> Vec<Problem> 
         Account::TeleSign(settings) => (telesign(page, settings), settings.base_url.as_deref()),
         Account::Acs(settings) => (acs(page, settings), settings.base_url.as_deref()),
     };
-    let bare = |url: &Url| {
-        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
-    };
-    if base_url.is_some_and(|text| !web(text).is_some_and(|url| bare(&url))) {
+    if base_url.is_some_and(|text| !is_base_url(text)) {
         let message = "is not the web address of an API; expected one like \"https://api.twilio.com\", without user, query or fragment";
         problems.push(page.problem("base_url", message));
     }

@@ -5,12 +5,9 @@ use std::fmt;
 
 use url::Url;
 
-use crate::{
-    domain::account::AcsSettings,
-    provider::{
-        settings::{is_base_url, is_secret},
-        signing::Key,
-    },
+use crate::provider::{
+    settings::{is_base_url, is_secret},
+    signing::Key,
 };
 
 /// The version of the API unless the account says otherwise: the one that Microsoft's own libraries speak.
@@ -36,7 +33,7 @@ pub struct AcsAccount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAccount {
     /// Nothing to call with, or too much.
-    #[error("expected either connection_string or both endpoint and access_key, and not all three")]
+    #[error("expected either connection_string alone, or endpoint and access_key")]
     Credentials,
     /// The connection string.
     #[error("connection_string must be \"endpoint=https://…;accesskey=…\", as the portal shows it")]
@@ -86,24 +83,13 @@ impl AcsAccount {
         Ok(Self::new(value("endpoint")?, value("accesskey")?))
     }
 
-    /// What is wrong with it, as far as can be said without a network.
-    pub fn check(&self) -> Result<(), BadAccount> {
+    pub(super) fn check(&self) -> Result<(), BadAccount> {
         held(is_base_url(&self.endpoint), BadAccount::Endpoint)?;
         held(Key::from_base64(&self.access_key).is_some(), BadAccount::AccessKey)?;
         held(self.base_url.as_deref().is_none_or(is_base_url), BadAccount::BaseUrl)?;
         held(is_version(&self.api_version), BadAccount::ApiVersion)?;
         held(self.callback_secret.as_deref().is_none_or(is_secret), BadAccount::CallbackSecret)
     }
-}
-
-/// What is wrong with settings, as far as can be said before their secrets are looked up.
-pub fn check_settings(settings: &AcsSettings) -> Result<(), BadAccount> {
-    let AcsSettings { connection_string, endpoint, access_key, api_version, base_url, callback_secret: _ } = settings;
-    let given = (connection_string.is_some(), endpoint.is_some(), access_key.is_some());
-    held(matches!(given, (true, false, false) | (false, true, true)), BadAccount::Credentials)?;
-    held(endpoint.as_deref().is_none_or(is_base_url), BadAccount::Endpoint)?;
-    held(base_url.as_deref().is_none_or(is_base_url), BadAccount::BaseUrl)?;
-    held(api_version.as_deref().is_none_or(is_version), BadAccount::ApiVersion)
 }
 
 fn held(good: bool, problem: BadAccount) -> Result<(), BadAccount> {
@@ -155,12 +141,9 @@ impl fmt::Debug for AcsAccount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::secret_ref::SecretRef,
-        provider::{
-            Hook, Method, Provider as _,
-            acs::{Acs, testing},
-        },
+    use crate::provider::{
+        Hook, Method, Provider as _,
+        acs::{Acs, testing},
     };
 
     type Change = fn(&mut AcsAccount);
@@ -213,35 +196,6 @@ mod tests {
                 Err(BadAccount::ConnectionString),
                 "{text}"
             );
-        }
-    }
-
-    #[test]
-    fn settings_are_judged_before_their_secrets_are_known() {
-        let secret = || Some(SecretRef::Env("KEY".into()));
-        let good = AcsSettings {
-            connection_string: None,
-            endpoint: Some("https://contoso.communication.azure.com".into()),
-            access_key: secret(),
-            api_version: None,
-            callback_secret: secret(),
-            base_url: None,
-        };
-        let whole = AcsSettings { connection_string: secret(), endpoint: None, access_key: None, ..good.clone() };
-        let bad = |problem| Err(problem);
-        let table = [
-            (good.clone(), Ok(())),
-            (whole.clone(), Ok(())),
-            (AcsSettings { connection_string: secret(), ..good.clone() }, bad(BadAccount::Credentials)),
-            (AcsSettings { access_key: None, ..good.clone() }, bad(BadAccount::Credentials)),
-            (AcsSettings { endpoint: None, ..good.clone() }, bad(BadAccount::Credentials)),
-            (AcsSettings { connection_string: None, ..whole.clone() }, bad(BadAccount::Credentials)),
-            (AcsSettings { endpoint: Some("contoso".into()), ..good.clone() }, bad(BadAccount::Endpoint)),
-            (AcsSettings { base_url: Some("contoso".into()), ..whole.clone() }, bad(BadAccount::BaseUrl)),
-            (AcsSettings { api_version: Some("newest".into()), ..whole }, bad(BadAccount::ApiVersion)),
-        ];
-        for (place, (settings, expected)) in table.into_iter().enumerate() {
-            assert_eq!(check_settings(&settings), expected, "{place}");
         }
     }
 

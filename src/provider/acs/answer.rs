@@ -56,6 +56,8 @@ struct Item<'a> {
     #[serde(borrow)]
     successful: Option<&'a RawValue>,
     #[serde(borrow)]
+    repeatability_result: Loose<'a>,
+    #[serde(borrow)]
     error_message: Loose<'a>,
 }
 
@@ -82,6 +84,15 @@ fn each(carries: &[(MessageId, E164)], reply: &HttpReply) -> Vec<Outcome> {
     carries.iter().map(|(_, to)| of(*to).map_or_else(unnamed, |item| one(item, reply))).collect()
 }
 
+impl Item<'_> {
+    /// Whether Azure will not say what became of an earlier try: it knows the id with another content, or has forgotten it. It
+    /// rejects in the same manner what is not written as it should be, and then there was no earlier one.
+    fn is_unknown_repeat(&self) -> bool {
+        let malformed = self.error_message.or_empty().to_lowercase().contains("invalid");
+        self.repeatability_result.or_empty().eq_ignore_ascii_case("rejected") && !malformed
+    }
+}
+
 /// With the number that it is about, however that is written.
 fn addressed(item: Item<'_>) -> Option<(u64, Item<'_>)> {
     let digits: String = item.to.or_empty().chars().filter(char::is_ascii_digit).collect();
@@ -100,6 +111,7 @@ fn one(item: &Item<'_>, reply: &HttpReply) -> Outcome {
     match (status, successful, item.message_id.text()) {
         (Some(200..=299) | None, Some("true"), Some(id)) => Outcome::Accepted { provider_id: id.to_owned() },
         (Some(200..=299), None, Some(id)) => Outcome::Accepted { provider_id: id.to_owned() },
+        _ if item.is_unknown_repeat() => Outcome::InDoubt { why: said(Reason::Unreadable) },
         (Some(status @ 400..=599), None | Some("false"), _) if status != 408 => {
             turned_away(said(item_reason(status, words)), reply)
         }

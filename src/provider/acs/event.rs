@@ -1,5 +1,5 @@
 //! What Event Grid's events say (PROVIDERS.md C.4): delivery reports and messages from people, several in one body, in Event
-//! Grid's own schema or as CloudEvents. Microsoft writes the names now `like_this`, now `LikeThis`, so their case is not looked at.
+//! Grid's own schema or as CloudEvents. Microsoft writes the names now `likeThis`, now `LikeThis`, so their case is not looked at.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! The requests that hand messages to Azure (PROVIDERS.md C.1): messages with one text share a call, up to a hundred.
+//! The requests that hand messages to Azure (PROVIDERS.md C.1): messages of one request with one text share a call, up to a
+//! hundred.
 
 use std::collections::BTreeMap;
 
@@ -82,18 +83,18 @@ impl Acs {
         shared(messages).iter().map(|messages| self.call(stamp, &from, messages)).collect()
     }
 
-    /// One call; there is at least one message in it, and all have the first one's text.
+    /// One call; there is at least one message in it, and all have the first one's text and request.
     fn call(&self, stamp: Stamp, from: &str, messages: &[&Outgoing]) -> Call {
-        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        let first = messages.first();
         let seconds = messages.iter().map(|message| message.valid_for.as_secs()).min().unwrap_or(LONGEST_WAIT);
         let wait = (seconds < LONGEST_WAIT).then_some(seconds.max(SHORTEST_WAIT));
         let body = Body {
             from,
             sms_recipients: messages.iter().map(|message| recipient(message)).collect(),
-            message: messages.first().map_or("", |message| &message.text),
+            message: first.map_or("", |message| &message.text),
             sms_send_options: Options {
                 enable_delivery_report: true,
-                tag: tag::write(&ids),
+                tag: first.map(|message| tag::write(message.id, message.among)).unwrap_or_default(),
                 validity_period_seconds: wait.filter(|_| self.timeout == Some(Timeout::Validity)),
                 delivery_report_timeout_in_seconds: wait.filter(|_| self.timeout == Some(Timeout::Report)),
             },
@@ -121,21 +122,21 @@ fn repeatability(id: MessageId, first_sent: Timestamp) -> String {
 
 /// The messages of each call, in their own order; the calls in the order of their first messages.
 ///
-/// The answer names recipients and nothing else, and so does a report: a number that stands more than once among the messages
-/// gets a call of its own each time.
+/// The answer names recipients and nothing else: a number that stands more than once among the messages gets a call of its own
+/// each time.
 fn shared(messages: &[Outgoing]) -> Vec<Vec<&Outgoing>> {
     let mut times: BTreeMap<E164, usize> = BTreeMap::new();
     for message in messages {
         *times.entry(message.to).or_default() += 1;
     }
     let mut calls: Vec<Vec<&Outgoing>> = Vec::new();
-    let mut open: BTreeMap<(RunId, &str), usize> = BTreeMap::new();
+    let mut open: BTreeMap<(RunId, (i64, i64), &str), usize> = BTreeMap::new();
     for message in messages {
         if times.get(&message.to).is_some_and(|times| *times > 1) {
             calls.push(vec![message]);
             continue;
         }
-        let key = (message.id.run, message.text.as_str());
+        let key = (message.id.run, message.among, message.text.as_str());
         match open.get(&key).and_then(|place| calls.get_mut(*place)).filter(|call| call.len() < MOST) {
             Some(call) => call.push(message),
             None => {

@@ -1,5 +1,8 @@
-//! What a call carries along so that its reports find their messages: `tag`, which Azure repeats in each. One message is named by
-//! its id; several by their run and the places of the first and the last, and then a report says which by its recipient.
+//! What a call carries along so that its reports find their messages: `tag`, which Azure repeats in each.
+//!
+//! It must be the same in every try of a message, for it is a part of what a repeated try must not differ in; so it cannot say what
+//! shares the call. A message that is alone in its request is named by its id. Those of a larger request are named by their run and
+//! the places of the request's first and last message, and then a report says which by its recipient.
 
 use crate::{
     domain::{
@@ -9,16 +12,9 @@ use crate::{
     provider::About,
 };
 
-/// The tag of a call that carries these.
-pub(super) fn write(carried: &[MessageId]) -> String {
-    match carried {
-        [only] => only.to_string(),
-        several => {
-            let places = || several.iter().map(|id| id.seq);
-            let run = several.first().map(|id| id.run.to_string()).unwrap_or_default();
-            format!("{run}_{}_{}", places().min().unwrap_or_default(), places().max().unwrap_or_default())
-        }
-    }
+/// The tag of a message with those of its request.
+pub(super) fn write(id: MessageId, (first, last): (i64, i64)) -> String {
+    if first == last { id.to_string() } else { format!("{}_{first}_{last}", id.run) }
 }
 
 /// Whom a report with this tag is about.
@@ -55,8 +51,8 @@ mod tests {
     #[test]
     fn a_tag_leads_back_to_its_messages() {
         let (run, to) = (testing::run(), testing::number(12));
-        assert_eq!(read(&write(&[id(12)]), None), About::Message(id(12)));
-        assert_eq!(write(&[id(12), id(14), id(57)]), format!("{run}_12_57"));
+        assert_eq!(read(&write(id(12), (12, 12)), None), About::Message(id(12)));
+        assert_eq!(write(id(14), (12, 57)), format!("{run}_12_57"));
         assert_eq!(read(&format!("{run}_12_57"), Some(to)), About::Among { run, first: 12, last: 57, to });
     }
 
@@ -83,7 +79,7 @@ mod tests {
         fn no_text_panics_and_what_is_written_is_read(text in "\\PC{0,50}", first in 1..1000i64, more in 1..100i64) {
             let _any = read(&text, Some(testing::number(1)));
             let to = testing::number(first);
-            let found = read(&write(&[id(first), id(first + more)]), Some(to));
+            let found = read(&write(id(first), (first, first + more)), Some(to));
             prop_assert_eq!(found, About::Among { run: testing::run(), first, last: first + more, to });
         }
     }

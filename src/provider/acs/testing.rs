@@ -40,10 +40,11 @@ pub(super) fn run() -> RunId {
     RunId::new(NOW, 7 << 100)
 }
 
-/// To a number of its own for each place in the run.
+/// To a number of its own for each place in the run; all are of one request.
 pub(super) fn outgoing(seq: i64, text: &str) -> Outgoing {
     Outgoing {
         id: MessageId { run: run(), seq },
+        among: (1, 100),
         to: number(seq),
         text: text.into(),
         approved: None,

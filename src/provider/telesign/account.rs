@@ -58,26 +58,15 @@ impl TeleSignAccount {
         Self { auth: settings.auth, base_url, ..Self::new(&settings.customer_id, api_key) }
     }
 
-    /// The key, if everything is well.
+    /// The key, if everything is well. A colon would end the id within a header.
     pub(super) fn key(&self) -> Result<Key, BadAccount> {
-        check_public(&self.customer_id, &self.base_url)?;
+        if !is_secret(&self.customer_id) || self.customer_id.contains(':') {
+            return Err(BadAccount::CustomerId);
+        }
+        if !is_base_url(&self.base_url) {
+            return Err(BadAccount::BaseUrl);
+        }
         Key::from_base64(&self.api_key).ok_or(BadAccount::ApiKey)
-    }
-}
-
-/// What is wrong with settings, as far as can be said before their secret is looked up.
-pub fn check_settings(settings: &TeleSignSettings) -> Result<(), BadAccount> {
-    check_public(&settings.customer_id, settings.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))
-}
-
-/// A colon would end the id within a header.
-fn check_public(customer_id: &str, base_url: &str) -> Result<(), BadAccount> {
-    if !is_secret(customer_id) || customer_id.contains(':') {
-        Err(BadAccount::CustomerId)
-    } else if !is_base_url(base_url) {
-        Err(BadAccount::BaseUrl)
-    } else {
-        Ok(())
     }
 }
 
@@ -129,22 +118,17 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_judged_before_their_secret_is_known() {
-        let good = TeleSignSettings {
+    fn an_account_is_what_its_settings_say() {
+        let settings = TeleSignSettings {
             customer_id: testing::CUSTOMER_ID.into(),
             api_key: SecretRef::Env("KEY".into()),
             auth: TeleSignAuth::Basic,
             base_url: Some("http://127.0.0.1:8081".into()),
         };
-        assert_eq!(check_settings(&good), Ok(()));
-        let account = TeleSignAccount::of(&good, testing::API_KEY);
+        let account = TeleSignAccount::of(&settings, testing::API_KEY);
         assert_eq!((account.auth, account.base_url.as_str()), (TeleSignAuth::Basic, "http://127.0.0.1:8081"));
-        let own = TeleSignAccount::of(&TeleSignSettings { base_url: None, ..good.clone() }, testing::API_KEY);
-        assert_eq!(own.base_url, DEFAULT_BASE_URL);
-        let bad = TeleSignSettings { base_url: Some("nowhere".into()), ..good.clone() };
-        assert_eq!(check_settings(&bad), Err(BadAccount::BaseUrl));
-        let bad = TeleSignSettings { customer_id: String::new(), ..good };
-        assert_eq!(check_settings(&bad), Err(BadAccount::CustomerId));
+        let settings = TeleSignSettings { base_url: None, auth: TeleSignAuth::Digest, ..settings };
+        assert_eq!(TeleSignAccount::of(&settings, testing::API_KEY), testing::account());
     }
 
     #[test]

@@ -97,6 +97,10 @@ impl Provider for TeleSign {
         Acknowledgement::new(200, "application/json", "{}")
     }
 
+    fn polls(&self) -> bool {
+        true
+    }
+
     fn poll(&self, stamp: Stamp, provider_id: &str) -> Option<HttpRequest> {
         poll::resource(provider_id).map(|resource| self.get(stamp, &resource))
     }

@@ -44,6 +44,7 @@ pub(super) fn message_id() -> MessageId {
 pub(super) fn outgoing(text: &str) -> Outgoing {
     Outgoing {
         id: message_id(),
+        among: (1, 100),
         to: E164::from_digits(4_915_112_345_678),
         text: text.into(),
         approved: None,

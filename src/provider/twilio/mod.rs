@@ -94,6 +94,10 @@ impl Provider for Twilio {
         lookup::found(doubt, reply)
     }
 
+    fn polls(&self) -> bool {
+        true
+    }
+
     fn poll(&self, _stamp: Stamp, provider_id: &str) -> Option<HttpRequest> {
         poll::is_id(provider_id).then(|| self.get(format!("{}/Messages/{provider_id}.json", self.account_url)))
     }

@@ -40,7 +40,7 @@ const OTHER_REQUEST: &str =
     "The repeatability-request-id was sent before with another repeatability-first-sent or content.";
 const TOO_OLD: &str = "The repeatability-first-sent is outside of the tracked duration.";
 /// How much later than its report a call is answered whose report comes too early.
-const AFTER_THE_REPORT: Duration = Duration::from_millis(300);
+const AFTER_THE_REPORT: Duration = Duration::from_millis(500);
 
 /// What became of a call.
 enum Fate {

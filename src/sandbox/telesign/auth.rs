@@ -202,3 +202,26 @@ fn user_and_password(credentials: &str) -> Option<(String, String)> {
     let (user, password) = decoded.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Nonces, TOLERANCE_MS};
+
+    #[test]
+    fn a_nonce_is_remembered_for_as_long_as_its_date_may_be_good() {
+        let mut nonces = Nonces::default();
+        let late = 2 * TOLERANCE_MS;
+        for (customer, nonce, at_ms, new) in [
+            ("a", "1", 0, true),
+            ("a", "2", 1, true),
+            ("b", "1", 2, true),
+            ("a", "1", 3, false),
+            ("a", "1", late, false),
+            ("a", "1", late + 1, true),
+            ("a", "2", late + 1, false),
+            ("a", "1", late + 2, false),
+        ] {
+            assert_eq!(nonces.is_new(customer, nonce, at_ms), new, "{customer} {nonce} {at_ms}");
+        }
+    }
+}

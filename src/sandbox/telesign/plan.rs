@@ -15,7 +15,7 @@ use super::{
 use crate::sandbox::{
     callbacks::{Callback, Kind},
     control::Reply,
-    log::{Provider, masked},
+    log::{Provider, masked, without_plus},
     magic::Behaviour,
     plan::{self, Text},
     schedule::Event as Scheduled,
@@ -100,7 +100,7 @@ impl TeleSign {
 
     /// Somebody sends to one of our senders, now. Returns the reference id, or why it cannot be.
     pub(in crate::sandbox) fn receive(&self, state: &State, reply: &Reply) -> Result<Arc<str>, &'static str> {
-        let (from, to) = (digits(&reply.from), digits(&reply.to));
+        let (from, to) = (without_plus(&reply.from), without_plus(&reply.to));
         let account = self.accounts.owner(to).ok_or("to: no account has this sender")?;
         let inbound = Inbound { from, to, text: &reply.body };
         match self.inbound(state, account, &inbound) {
@@ -114,7 +114,7 @@ impl TeleSign {
 
     /// Whether an account has this sender on its list.
     pub(in crate::sandbox) fn lists(&self, sender: &str) -> bool {
-        self.accounts.lists(digits(sender))
+        self.accounts.lists(without_plus(sender))
     }
 
     /// Takes an inbound message in, and builds the post if a URL is known.
@@ -129,9 +129,4 @@ impl TeleSign {
         }
         (reference, callback)
     }
-}
-
-/// TeleSign writes numbers without the plus, whatever a person types.
-fn digits(number: &str) -> &str {
-    number.strip_prefix('+').unwrap_or(number)
 }

@@ -55,6 +55,11 @@ fn items_of_every_shape_are_judged() {
             r#""messageId":"O1","httpStatusCode":400,"repeatabilityResult":"rejected","errorMessage":"Request sent with Invalid DateTime value for repeatability-first-sent.","successful":false"#,
             ('R', "refused"),
         ),
+        (
+            r#""httpStatusCode":400,"repeatabilityResult":"Rejected","errorMessage":"The id was sent before with other content.","successful":false"#,
+            ('?', "unreadable_answer"),
+        ),
+        (r#""httpStatusCode":412,"repeatabilityResult":"rejected","successful":false"#, ('?', "unreadable_answer")),
         (r#""httpStatusCode":400,"successful":false"#, ('R', "refused")),
         (r#""httpStatusCode":401,"successful":false"#, ('R', "account_refused")),
         (r#""httpStatusCode":402,"successful":false"#, ('R', "account_suspended")),

@@ -29,7 +29,7 @@ fn pascal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (large(name), pascal(value))).collect(),
         Value::Array(items) => items.iter().map(pascal).collect(),
-        other => other.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

@@ -66,7 +66,7 @@ fn the_exact_request() {
     "repeatabilityFirstSent":"Fri, 20 Nov 2026 08:00:00 GMT"}],
     "message":"Hello Ünï \"x\"\n😀",
     "smsSendOptions":{"enableDeliveryReport":true,
-    "tag":"run_01M7VZGC0000000W0000000000_12_15"}}
+    "tag":"run_01M7VZGC0000000W0000000000_1_100"}}
     "#);
 }
 
@@ -76,22 +76,19 @@ fn messages_with_one_text_share_a_call() {
     let messages: Vec<_> = (1..).zip(texts).map(|(seq, text)| testing::outgoing(seq, text)).collect();
     let calls = calls(&messages);
     assert_eq!(places(&calls), [vec![1, 3, 6], vec![2, 5], vec![4]]);
-    let run = testing::run();
-    let tags: Vec<_> = calls.iter().map(|call| body(call)["smsSendOptions"]["tag"].clone()).collect();
-    assert_eq!(tags, [format!("{run}_1_6"), format!("{run}_2_5"), messages[3].id.to_string()]);
+    let tag = format!("{}_1_100", testing::run());
+    assert!(calls.iter().all(|call| body(call)["smsSendOptions"]["tag"] == *tag));
 }
 
 #[test]
 fn a_number_that_stands_twice_never_shares() {
     let twin = |seq, text| Outgoing { to: testing::number(1), ..testing::outgoing(seq, text) };
     let messages = [twin(1, "a"), testing::outgoing(2, "a"), twin(3, "a"), testing::outgoing(4, "a"), twin(5, "b")];
-    let calls = calls(&messages);
-    assert_eq!(places(&calls), [vec![1], vec![2, 4], vec![3], vec![5]]);
-    assert_eq!(body(&calls[2])["smsSendOptions"]["tag"], messages[2].id.to_string());
+    assert_eq!(places(&calls(&messages)), [vec![1], vec![2, 4], vec![3], vec![5]]);
 }
 
 #[test]
-fn runs_do_not_share_and_a_hundred_is_the_most() {
+fn runs_and_requests_do_not_share_and_a_hundred_is_the_most() {
     let many: Vec<_> = (1..=250).map(|seq| testing::outgoing(seq, "a")).collect();
     let sizes: Vec<_> = calls(&many).iter().map(|call| call.carries.len()).collect();
     assert_eq!(sizes, [100, 100, 50]);
@@ -100,31 +97,38 @@ fn runs_do_not_share_and_a_hundred_is_the_most() {
         testing::outgoing(1, "a"),
         Outgoing { id: MessageId { run: other, seq: 2 }, ..testing::outgoing(2, "a") },
         testing::outgoing(3, "a"),
+        Outgoing { among: (101, 200), ..testing::outgoing(104, "a") },
     ];
-    assert_eq!(places(&calls(&messages)), [vec![1, 3], vec![2]]);
+    assert_eq!(places(&calls(&messages)), [vec![1, 3], vec![2], vec![104]]);
     assert!(calls(&[]).is_empty());
 }
 
+/// Whatever goes with it.
 #[test]
 fn a_message_bears_the_same_id_in_every_try_and_another_when_sent_anew() {
     let message = testing::outgoing(12, "a");
-    let ids = |message: &Outgoing, company: &[Outgoing], at: Timestamp| {
+    let tried = |message: &Outgoing, company: &[Outgoing], at: Timestamp| {
         let messages: Vec<_> = std::iter::once(message.clone()).chain(company.iter().cloned()).collect();
         let calls = testing::acs().calls(Stamp { now: at, nonce: 99 }, &testing::sender(), &messages);
-        let recipient = body(&calls[0])["smsRecipients"][0].clone();
-        (recipient["repeatabilityRequestId"].clone(), recipient["repeatabilityFirstSent"].clone())
+        let body = body(&calls[0]);
+        let recipient = &body["smsRecipients"][0];
+        let texts = [
+            &recipient["repeatabilityRequestId"],
+            &recipient["repeatabilityFirstSent"],
+            &body["smsSendOptions"]["tag"],
+        ];
+        texts.map(|text| text.as_str().unwrap().to_owned())
     };
-    let first = ids(&message, &[], testing::NOW);
-    assert_eq!(
-        (&first.0, &first.1),
-        (&"c456e360-e41c-4a82-adc2-272a443d4139".into(), &"Fri, 20 Nov 2026 08:00:00 GMT".into())
-    );
+    let first = tried(&message, &[], testing::NOW);
+    let tag = format!("{}_1_100", testing::run());
+    assert_eq!(first, ["c456e360-e41c-4a82-adc2-272a443d4139", "Fri, 20 Nov 2026 08:00:00 GMT", &tag]);
     let later = testing::NOW.plus(Duration::from_secs(3600));
-    assert_eq!(ids(&message, &[testing::outgoing(13, "a")], later), first);
-    let anew = Outgoing { first_sent: later, ..message.clone() };
-    let (other_id, other_date) = ids(&anew, &[], later);
-    assert!(other_id != first.0 && other_date == "Fri, 20 Nov 2026 09:00:00 GMT");
-    assert_ne!(ids(&testing::outgoing(13, "a"), &[], testing::NOW).0, first.0);
+    assert_eq!(tried(&message, &[testing::outgoing(13, "a")], later), first);
+    let [id, date, _] = tried(&Outgoing { first_sent: later, ..message.clone() }, &[], later);
+    assert!(id != first[0] && date == "Fri, 20 Nov 2026 09:00:00 GMT");
+    assert_ne!(tried(&testing::outgoing(13, "a"), &[], testing::NOW)[0], first[0]);
+    let alone = Outgoing { among: (12, 12), ..message.clone() };
+    assert_eq!(tried(&alone, &[], testing::NOW)[2], message.id.to_string());
 }
 
 #[test]

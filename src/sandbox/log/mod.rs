@@ -3,197 +3,21 @@
 //!
 //! Deliberately bounded: the oldest entries make room and are counted. The counts are never trimmed.
 
+mod call;
+mod summary;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::{Deserialize, Serialize, Serializer};
-
-use super::callbacks::CallbackCounts;
+pub use self::{
+    call::{Call, CallPage, Extras, Provider},
+    summary::{ProviderSummary, Repeated, Summary},
+};
 
 /// Recipients listed in [`Summary::more_than_once`] at most; the count goes on.
 const LISTED: usize = 20;
-
-/// Whose wire format a call is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
-    /// Twilio, SMS and WhatsApp.
-    Twilio,
-    /// TeleSign.
-    TeleSign,
-    /// Azure Communication Services.
-    Acs,
-}
-
-impl Provider {
-    /// All of them.
-    pub const ALL: [Provider; 3] = [Provider::Twilio, Provider::TeleSign, Provider::Acs];
-}
-
-/// One attempt to send to one recipient; a call that names many leaves an entry for each.
-#[derive(Clone, Debug, Serialize)]
-pub struct Call {
-    /// Its place in the order of calls, from 1; also the cursor.
-    pub number: u64,
-    /// When it was decided on, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// Whose wire format.
-    pub provider: Provider,
-    /// The HTTP method.
-    pub method: &'static str,
-    /// The path, without the query.
-    #[serde(serialize_with = "text")]
-    pub path: Arc<str>,
-    /// The account that the call named.
-    #[serde(serialize_with = "text")]
-    pub account: Arc<str>,
-    /// The recipient as given; empty if not given.
-    #[serde(serialize_with = "text")]
-    pub to: Arc<str>,
-    /// The sender, or the Messaging Service, as given.
-    #[serde(serialize_with = "text")]
-    pub from: Arc<str>,
-    /// The text as given.
-    #[serde(serialize_with = "text")]
-    pub body: Arc<str>,
-    /// What there is besides the text, if anything.
-    #[serde(flatten)]
-    pub extras: Option<Box<Extras>>,
-    /// How many parameters the call had.
-    pub params: u32,
-    /// How many of them the provider does not know, and ignores.
-    pub unknown_params: u32,
-    /// The HTTP status answered or to be answered; none if the connection was cut or left hanging.
-    pub status: Option<u16>,
-    /// The provider's error code.
-    pub code: Option<u32>,
-    /// The provider's id of the message.
-    #[serde(serialize_with = "optional_text")]
-    pub sid: Option<Arc<str>>,
-    /// Whether the message counts as handed over, whatever the caller was told.
-    pub accepted: bool,
-    /// The caller's own id of the message, by which its repeats are known (Communication Services).
-    #[serde(serialize_with = "optional_text")]
-    pub request_id: Option<Arc<str>>,
-    /// Whether it was a repeat of one that was accepted: answered as that one was, and not handed over again.
-    pub repeat: bool,
-    /// Whether an answer was handed to the connection. False while a slow answer waits, and for ever if it hangs.
-    pub answered: bool,
-}
-
-impl Call {
-    /// A POST of which nothing else is known yet.
-    pub(super) fn new(provider: Provider, path: Arc<str>, account: Arc<str>, at_ms: i64) -> Call {
-        Call {
-            number: 0,
-            at_ms,
-            provider,
-            method: "POST",
-            path,
-            account,
-            to: Arc::default(),
-            from: Arc::default(),
-            body: Arc::default(),
-            extras: None,
-            params: 0,
-            unknown_params: 0,
-            status: None,
-            code: None,
-            sid: None,
-            request_id: None,
-            accepted: false,
-            repeat: false,
-            answered: false,
-        }
-    }
-}
-
-/// What a call may carry besides a text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Extras {
-    /// The content template, as given.
-    pub content_sid: Option<String>,
-    /// The values for its placeholders, as given.
-    pub content_variables: Option<String>,
-    /// The links of the media.
-    pub media: Vec<String>,
-}
-
-/// A page of the log.
-#[derive(Clone, Debug, Serialize)]
-pub struct CallPage {
-    /// The calls after the cursor, oldest first.
-    pub calls: Vec<Call>,
-    /// Give it as `after` to read on; none at the end of the log.
-    pub next_after: Option<u64>,
-    /// Calls that the log no longer holds.
-    pub dropped: u64,
-}
-
-/// What the log and the callbacks add up to.
-#[derive(Clone, Debug, Serialize)]
-pub struct Summary {
-    /// Calls received.
-    pub calls: u64,
-    /// Messages accepted (handed over).
-    pub accepted: u64,
-    /// Repeats of accepted ones, known as such by the caller's id: answered, and not handed over again.
-    pub repeats: u64,
-    /// Different recipients among them.
-    pub unique_recipients: u64,
-    /// Recipients accepted more than once.
-    pub recipients_more_than_once: u64,
-    /// The first of them.
-    pub more_than_once: Vec<Repeated>,
-    /// Calls refused, by the provider's code; `dropped` for a connection that was closed before accepting.
-    pub refused: BTreeMap<String, u64>,
-    /// Calls without an answer (so far, or for ever).
-    pub unanswered: u64,
-    /// Receipts.
-    pub receipts: CallbackCounts,
-    /// Replies.
-    pub replies: CallbackCounts,
-    /// Steps (receipts, replies, retries) that are still to come or under way.
-    pub pending: u64,
-    /// Steps dropped because too many were waiting.
-    pub overflowed: u64,
-    /// Calls in the log.
-    pub log_kept: u64,
-    /// Calls that the log no longer holds.
-    pub log_dropped: u64,
-    /// Subscriptions to events that get none, as their receiver failed the handshake.
-    pub failed_handshakes: u64,
-    /// The same for each provider.
-    pub providers: BTreeMap<Provider, ProviderSummary>,
-}
-
-/// What one provider's calls and callbacks add up to.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct ProviderSummary {
-    /// Calls received.
-    pub calls: u64,
-    /// Messages accepted (handed over).
-    pub accepted: u64,
-    /// Repeats of accepted ones.
-    pub repeats: u64,
-    /// Calls refused, by the provider's code, or `dropped`.
-    pub refused: BTreeMap<String, u64>,
-    /// Receipts.
-    pub receipts: CallbackCounts,
-    /// Replies.
-    pub replies: CallbackCounts,
-}
-
-/// A recipient that was accepted more than once.
-#[derive(Clone, Debug, Serialize)]
-pub struct Repeated {
-    /// The recipient.
-    pub to: String,
-    /// How many times.
-    pub times: u32,
-}
 
 /// The counts that belong to calls; [`Summary`] adds the callbacks'.
 #[derive(Clone, Debug, Default)]
@@ -226,6 +50,8 @@ struct Inner {
     repeated: u64,
     first_repeated: Vec<Arc<str>>,
     recipients: HashMap<Arc<str>, u32>,
+    /// Who has last sent from each sender, whose plus is left out.
+    senders: HashMap<String, Provider>,
     providers: BTreeMap<Provider, Calls>,
 }
 
@@ -253,6 +79,7 @@ impl CallLog {
         if call.accepted {
             calls.accepted += 1;
             inner.count_recipient(&call.to);
+            inner.note_sender(&call.from, call.provider);
         } else if call.repeat {
             calls.repeats += 1;
         } else {
@@ -296,6 +123,11 @@ impl CallLog {
         CallPage { calls, next_after, dropped: inner.dropped }
     }
 
+    /// The provider that has last sent from this sender.
+    pub(super) fn last_sent_from(&self, sender: &str) -> Option<Provider> {
+        self.inner().senders.get(without_plus(sender)).copied()
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let inner = self.inner();
         let times = |to: &Arc<str>| inner.recipients.get(to).copied().unwrap_or(0);
@@ -337,6 +169,16 @@ impl CallLog {
 }
 
 impl Inner {
+    fn note_sender(&mut self, sender: &str, provider: Provider) {
+        // Nearly always the same one: then nothing is copied.
+        match self.senders.get_mut(without_plus(sender)) {
+            Some(last) => *last = provider,
+            None => {
+                self.senders.insert(without_plus(sender).to_owned(), provider);
+            }
+        }
+    }
+
     fn count_recipient(&mut self, to: &Arc<str>) {
         let times = self.recipients.entry(to.clone()).or_default();
         *times += 1;
@@ -362,6 +204,11 @@ impl Calls {
     }
 }
 
+/// Providers write a number with and without it.
+pub(super) fn without_plus(number: &str) -> &str {
+    number.strip_prefix('+').unwrap_or(number)
+}
+
 /// A number as it may appear in a log line: country and last two digits.
 pub(super) fn masked(number: &str) -> String {
     let shown: Vec<char> = number.chars().collect();
@@ -370,12 +217,4 @@ pub(super) fn masked(number: &str) -> String {
     }
     let (head, tail) = (&shown[..3], &shown[shown.len() - 2..]);
     head.iter().copied().chain("***".chars()).chain(tail.iter().copied()).collect()
-}
-
-fn text<S: Serializer>(value: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(value)
-}
-
-fn optional_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().serialize(serializer)
 }
