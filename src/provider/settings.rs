@@ -8,7 +8,7 @@ pub(super) fn is_secret(text: &str) -> bool {
 }
 
 /// Whether a text is an address that calls can go to: http or https, with a host, and nothing that a path could not follow.
-pub(super) fn is_base_url(text: &str) -> bool {
+pub fn is_base_url(text: &str) -> bool {
     Url::parse(text.trim()).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
