@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// Somebody writes to a number.
-    async fn writes(&self, from: &str, to: &str, account: &str, text: &str) {
+    async fn texts(&self, from: &str, to: &str, account: &str, text: &str) {
         let place = self.sandbox().base_url();
         let said = self
             .client
@@ -119,7 +119,7 @@ pub async fn every_provider_sends_reports_and_passes_replies_on(database: Databa
         let taken = stage.taken(provider);
         assert!(taken.values().all(|times| *times == 1), "{account}: {taken:?}");
 
-        stage.writes(&phone(7), &number, account, "When will it come?").await;
+        stage.texts(&phone(7), &number, account, "When will it come?").await;
         stage.quiet().await;
         let replies = stage.app.store.replies(&stage.org, herald::domain::time::Timestamp::default(), 9).await.unwrap();
         let texts: Vec<(String, &str)> =
@@ -292,7 +292,7 @@ pub async fn whatsapp_goes_by_approved_content_and_its_window(database: Database
     assert_eq!(locales, ["fr", "en"]);
 
     stage.listens("whatsapp:+14252306550", "twilio").await;
-    stage.writes(&format!("whatsapp:{}", phone(3)), "whatsapp:+14252306550", "twilio", "May I come later?").await;
+    stage.texts(&format!("whatsapp:{}", phone(3)), "whatsapp:+14252306550", "twilio", "May I come later?").await;
     stage.quiet().await;
     let csv = format!("{head}{}", row(phone(3), "en", "false").replace("Monday", "Tuesday"));
     let run = stage.send("appointment-reminder", &csv).await;
