@@ -29,6 +29,8 @@ mod retries;
 mod scheduled;
 #[path = "journeys/timeline.rs"]
 mod timeline;
+#[path = "journeys/webhooks.rs"]
+mod webhooks;
 
 macro_rules! journeys {
     ($($room:ident::$journey:ident;)*) => {
@@ -76,5 +78,12 @@ journeys! {
     control::a_run_keeps_the_text_that_it_began_with;
     timeline::a_case_has_a_timeline;
     timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
+    webhooks::what_happens_is_told_signed;
+    webhooks::an_endpoint_that_is_away_hears_later;
+    webhooks::a_delivery_is_tried_ten_times;
+    webhooks::an_endpoint_that_is_gone_is_disabled;
+    webhooks::an_endpoint_that_hangs_holds_up_no_other;
+    webhooks::a_post_that_nobody_kept_word_of_is_made_again;
+    webhooks::an_endpoint_in_our_own_network_is_refused;
     quota::an_hour_holds_what_it_holds;
 }

@@ -20,6 +20,8 @@ mod isolation;
 mod keeping;
 #[path = "store_suite/migrations.rs"]
 mod migrations;
+#[path = "store_suite/outbox.rs"]
+mod outbox;
 #[path = "store_suite/plans.rs"]
 mod plans;
 #[path = "store_suite/polls.rs"]
@@ -125,6 +127,16 @@ suite! {
     timeline::pages_of_activities_follow_one_another,
     timeline::pages_of_replies_follow_one_another,
     timeline::what_activities_show_is_found_by_ids,
+    outbox::nobody_asks_and_nothing_is_kept,
+    outbox::every_change_of_a_status_is_told_once,
+    outbox::racing_reports_are_told_once_each,
+    outbox::the_end_of_a_run_is_told,
+    outbox::replies_and_consents_are_told_when_they_are_news,
+    outbox::each_endpoint_hears_what_it_asks_for,
+    outbox::a_delivery_is_taken_up_once_at_a_time,
+    outbox::a_failed_delivery_comes_round_again_until_it_is_given_up,
+    outbox::an_endpoint_that_is_gone_hears_nothing_until_it_is_enabled,
+    outbox::what_nobody_will_hear_of_is_dropped,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

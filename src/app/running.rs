@@ -21,6 +21,7 @@ use crate::{
         poller::{Ask, Poller},
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
+    notify::{self, Deliverer},
     store::StoreError,
 };
 
@@ -36,7 +37,7 @@ const TROUBLE: Duration = Duration::from_secs(1);
 pub struct Roles {
     /// Answers HTTP, on this listener's address.
     pub api: bool,
-    /// Fires schedules, makes requests of events, applies callbacks.
+    /// Fires schedules, makes requests of events, applies callbacks, posts webhooks.
     pub scheduler: bool,
     /// Sends.
     pub worker: bool,
@@ -84,6 +85,7 @@ impl Running {
         if roles.scheduler {
             running.schedule(app, &stopped)?;
             running.poll(app, &stopped)?;
+            running.notify(app, stopped)?;
         }
         if roles.worker {
             let parts = Parts {
@@ -199,6 +201,19 @@ impl Running {
             let poller = poller.clone();
             async move { poller.tick(now).await }
         }));
+        Ok(())
+    }
+
+    /// Posts what organizations want to hear of.
+    fn notify(&mut self, app: &App, stopped: watch::Receiver<bool>) -> Result<(), Broken> {
+        let parts = notify::Parts {
+            store: app.store.clone(),
+            books: app.books.clone(),
+            clock: app.clock.clone(),
+            metrics: app.metrics.clone(),
+        };
+        let deliverer = Deliverer::new(parts, &app.config.webhooks)?;
+        self.tasks.spawn(async move { Ok(deliverer.run(stopped).await?) });
         Ok(())
     }
 

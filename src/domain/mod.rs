@@ -30,4 +30,5 @@ pub mod schedule;
 pub mod session;
 pub mod state;
 pub mod timeline;
+pub mod webhook;
 pub mod wishes;

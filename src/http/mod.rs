@@ -8,6 +8,7 @@ mod callbacks;
 pub mod consents;
 mod conversations;
 mod doors;
+mod endpoints;
 mod hooks;
 pub mod keys;
 mod messages;
@@ -81,6 +82,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
         .route("/v1/timeline", get(timeline::regarding))
         .route("/v1/quota", get(quota::show))
+        .route("/v1/endpoints", get(endpoints::list))
+        .route("/v1/endpoints/{name}/deliveries", get(endpoints::deliveries))
+        .route("/v1/endpoints/{name}/enable", post(endpoints::enable))
+        .route("/v1/endpoints/{name}/test", post(endpoints::test))
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{name}", get(accounts::show))
         .route("/v1/accounts/{name}/validate", post(accounts::validate))

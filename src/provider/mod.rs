@@ -17,7 +17,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
-pub use self::stamp::Stamp;
+pub use self::{settings::is_base_url, stamp::Stamp};
 use crate::domain::{
     contact::ChannelType,
     id::{MessageId, RunId},

@@ -236,7 +236,7 @@ impl Store {
     }
 }
 
-fn read_tally(row: &Row) -> Result<Tally, StoreError> {
+pub(super) fn read_tally(row: &Row) -> Result<Tally, StoreError> {
     Ok(Tally {
         status: row.parsed(0)?,
         code: row.text(1)?.to_owned(),

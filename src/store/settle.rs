@@ -20,6 +20,7 @@ use super::{
     lanes::{self, LaneKind},
     requests::Claimed,
     states::{append_states, write_states},
+    told,
 };
 
 /// What a worker writes about a request that it holds: any of the three, together.
@@ -261,6 +262,9 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
         WHERE org_id = $2 AND run_id = $3 AND status IN ('running', 'cancelling') AND open_requests = 0 AND open_ended = 0
         AND messages = (SELECT COALESCE(SUM(tallies.messages), 0) FROM tallies
                         WHERE tallies.org_id = $2 AND tallies.run_id = $3 AND tallies.status NOT IN ('queued', 'sending'))";
-    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-    Ok(())
+    let ended = tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    if ended == 0 {
+        return Ok(());
+    }
+    told::add_run(tx, org, run, now).await
 }

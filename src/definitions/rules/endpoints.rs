@@ -4,25 +4,17 @@ use super::{
     super::{page::Page, problem::Problem},
     is_private_to_both, web,
 };
-use crate::{domain::definition::Endpoint, keys};
+use crate::{
+    domain::{definition::Endpoint, webhook::EventType},
+    keys,
+};
 
-/// Everything that is handed on, and what stands for several of them (SPEC 11).
-const EVENTS: &[&str] = &[
-    "*",
-    "consent.changed",
-    "message.*",
-    "message.cancelled",
-    "message.delivered",
-    "message.expired",
-    "message.failed",
-    "message.read",
-    "message.sent",
-    "message.suppressed",
-    "message.uncertain",
-    "message.undelivered",
-    "reply.received",
-    "run.completed",
-];
+/// Everything that can be asked for: each event, all about messages, all.
+fn events() -> Vec<&'static str> {
+    let mut events: Vec<_> = EventType::ALL.iter().map(|event| event.as_str()).chain(["*", "message.*"]).collect();
+    events.sort_unstable();
+    events
+}
 
 /// What is wrong with an endpoint.
 pub(in super::super) fn endpoint(page: &Page, endpoint: &Endpoint) -> Vec<Problem> {
@@ -45,9 +37,10 @@ pub(in super::super) fn endpoint(page: &Page, endpoint: &Endpoint) -> Vec<Proble
     if endpoint.events.is_empty() {
         problems.push(page.problem("events", "is empty; expected at least one, or none of this key for all of them"));
     }
-    for unknown in endpoint.events.iter().filter(|event| !EVENTS.contains(&event.as_str())) {
-        let meant = keys::nearest(unknown, EVENTS).map(|near| format!("did you mean \"{near}\"?"));
-        let meant = meant.unwrap_or_else(|| format!("expected one of: {}", EVENTS.join(", ")));
+    let events = events();
+    for unknown in endpoint.events.iter().filter(|event| !events.contains(&event.as_str())) {
+        let meant = keys::nearest(unknown, &events).map(|near| format!("did you mean \"{near}\"?"));
+        let meant = meant.unwrap_or_else(|| format!("expected one of: {}", events.join(", ")));
         problems.push(page.problem("events", format!("there is no event \"{unknown}\"; {meant}")));
     }
     problems
@@ -61,7 +54,7 @@ mod tests {
     fn addresses_are_encrypted_or_this_machines_and_events_are_known() {
         for (url, events, expected) in [
             ("https://example.com/herald", &["*"][..], &[][..]),
-            ("https://example.com/herald?x=1", EVENTS, &[]),
+            ("https://example.com/herald?x=1", &events(), &[]),
             ("http://127.0.0.1:9000/events", &["run.completed"], &[]),
             ("http://localhost:9000", &["message.*"], &[]),
             ("http://[::1]:9000", &["message.failed"], &[]),
