@@ -4,12 +4,12 @@
 //! the only place that knows *certainly not sent* (no connection) from *perhaps sent* (no answer).
 
 pub mod acs;
+pub mod settings;
 pub mod telesign;
 pub mod twilio;
 
 mod form;
 mod loose;
-pub mod settings;
 mod signing;
 mod stamp;
 

@@ -18,7 +18,7 @@ use herald::{
     },
     store::{
         callbacks::Effects,
-        consents::{Consent, ConsentChange},
+        consents::Consent,
         definitions::{Kind, NewDefinition},
         deliveries::{Delivery, Order, Posted, TakenUp},
         endpoints::{DeliveryState, Gone},
@@ -29,6 +29,7 @@ use herald::{
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, LEASE, PLENTY, all_sent, answer, at, number, organization, patiently, seqs, state};
+use crate::inbound::{self, change};
 
 const BULK: Priority = Priority::Bulk;
 const CRM: &str = "crm";
@@ -217,33 +218,19 @@ pub async fn the_end_of_a_run_is_told(bench: Bench) {
 }
 
 fn reply(n: i64, provider_id: &str) -> NewReply {
-    NewReply {
-        id: ReplyId::new(at(n), rand::random()),
-        channel: "main".into(),
-        provider_id: provider_id.into(),
-        from: number(n),
-        text: "merci\0 👍 \"!\"".into(),
-        media: vec!["https://example.com/1".into()],
-        keyword: "",
-        answers: None,
-        received_at: at(n),
-    }
-}
-
-fn change(of: i64, consent: Consent, when: i64) -> ConsentChange {
-    let (channel_type, source) = (ChannelType::Sms, "reply STOP".to_owned());
-    ConsentChange { channel_type, of: number(of), consent, source, at: at(when) }
+    NewReply { id: ReplyId::new(at(n), rand::random()), ..inbound::reply(n, provider_id) }
 }
 
 pub async fn replies_and_consents_are_told_when_they_are_news(bench: Bench) {
+    use ChannelType::Sms;
     use Consent::{In, Out};
     let org = asking(&bench, &["reply.received", "consent.*"]).await;
     let other = bench.organization("other", PLENTY, 0).await;
     let store = &bench.store;
     for (replies, consents) in [
-        (vec![reply(1, "SM1"), reply(1, "SM1"), reply(2, "SM2")], vec![change(1, Out, 1), change(2, In, 1)]),
-        (vec![reply(3, "SM2"), reply(4, "SM4")], vec![change(1, Out, 4), change(2, Out, 0)]),
-        (vec![], vec![change(1, In, 5), change(1, In, 6)]),
+        (vec![reply(1, "SM1"), reply(1, "SM1"), reply(2, "SM2")], vec![change(Sms, 1, Out, 1), change(Sms, 2, In, 1)]),
+        (vec![reply(3, "SM2"), reply(4, "SM4")], vec![change(Sms, 1, Out, 4), change(Sms, 2, Out, 0)]),
+        (vec![], vec![change(Sms, 1, In, 5), change(Sms, 1, In, 6)]),
     ] {
         let effects = || Effects { replies: replies.clone(), consents: consents.clone(), ..Effects::default() };
         store.apply_callbacks(&org, &[], &effects()).await.unwrap();
@@ -253,17 +240,25 @@ pub async fn replies_and_consents_are_told_when_they_are_news(bench: Bench) {
     let replies: Vec<_> = told.iter().filter(|(event, _)| event == "reply.received").map(|(_, data)| data).collect();
     let from: Vec<_> = replies.iter().map(|data| data["from"].clone()).collect();
     assert_eq!(from, [number(1), number(2), number(4)].map(|number| json!(number)));
-    assert_eq!((&replies[0]["text"], &replies[0]["channel"]), (&json!("merci\u{fffd} 👍 \"!\""), &json!("main")));
-    assert_eq!((&replies[0]["media"][0], &replies[0]["keyword"]), (&json!("https://example.com/1"), &Value::Null));
+    assert_eq!(
+        (&replies[0]["text"], &replies[0]["channel"]),
+        (&json!("merci\u{fffd} 👍"), &json!("main")),
+        "as it is stored"
+    );
+    assert_eq!((&replies[0]["media"][0], &replies[0]["keyword"]), (&json!("https://example.com/1"), &json!("stop")));
+    let conversation = replies[0]["conversation"].as_str().unwrap().parse().unwrap();
+    let found = store.conversation(&org, conversation).await.unwrap().unwrap();
+    assert_eq!((found.contact, &replies[0]["place"]), (number(1), &json!(1)));
     let mut consents: Vec<_> = told
         .iter()
         .filter(|(event, _)| event == "consent.changed")
-        .map(|(_, data)| (data["at"].clone(), data["contact"].clone(), data["consent"].clone()))
+        .map(|(_, data)| (data["at"].clone(), data["number"].clone(), data["state"].clone()))
         .collect();
     consents.sort_by_key(|(when, who, _)| (when.to_string(), who.to_string()));
     let (one, two) = (json!(number(1)), json!(number(2)));
     assert_eq!(consents.len(), 3, "{consents:?}");
-    assert_eq!((&consents[0].1, &consents[1].1, &consents[2].1), (&one, &two, &one));
+    let changes: Vec<_> = consents.iter().map(|(_, who, state)| (who, state.as_str().unwrap())).collect();
+    assert_eq!(changes, [(&one, "opted_out"), (&two, "opted_in"), (&one, "opted_in")]);
     assert_eq!(bench.ask("SELECT COUNT(*) FROM deliveries WHERE org_id = 'other'").await, [["0"]]);
 }
 
