@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{problem::Notice, rules, set::DefinitionSet};
 use crate::domain::{
     account::{Account, ProviderKind},
-    contact::ChannelType,
+    contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
     definition::{Channel, Configuration, NumberType, Trigger},
     pace::{self, Unit},
     purpose::Purpose,
@@ -21,6 +21,7 @@ pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
     notices.extend(senders(set));
     notices.extend(pace_of_runs(set));
     notices.extend(templates(set));
+    notices.extend(timelines(set));
     notices
 }
 
@@ -205,9 +206,42 @@ fn templates(set: &DefinitionSet) -> Vec<Notice> {
     notices
 }
 
+/// Messages that are to stand on a timeline, made by a mapping that does not say what they are about.
+fn timelines(set: &DefinitionSet) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (name, configuration) in set.configurations.iter().filter(|(_, one)| one.show_in_timeline) {
+        let Trigger::Automatic { contact: Some(mapping), .. } = &configuration.trigger else { continue };
+        let filled: BTreeSet<String> = mapping.context.keys().map(|key| fold(key)).collect();
+        let missing: Vec<&str> = [RELATIONSHIP, REGARDING].into_iter().filter(|slug| !filled.contains(*slug)).collect();
+        if !missing.is_empty() {
+            let message = format!(
+                "show_in_timeline is on, and [trigger.contact.context] has no {}: its messages leave no activity",
+                missing.join(" and no ")
+            );
+            notices.push(notice("outbound", name, message));
+        }
+    }
+    notices
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapping_that_does_not_say_what_it_is_about_is_told() {
+        let mut set = DefinitionSet::from_source(&crate::definitions::acme()).unwrap();
+        assert_eq!(timelines(&set), []);
+        let created = set.configurations.get_mut("case-created").unwrap();
+        if let Trigger::Automatic { contact: Some(mapping), .. } = &mut created.trigger {
+            mapping.context.remove(REGARDING).unwrap();
+        }
+        let told: Vec<String> = timelines(&set).iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("case-created") && told[0].contains("has no regardingobjectid:"), "{told:?}");
+        set.configurations.get_mut("case-created").unwrap().show_in_timeline = false;
+        assert_eq!(timelines(&set), []);
+    }
 
     #[test]
     fn lengths_and_numbers_are_told_as_people_read_them() {
