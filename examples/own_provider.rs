@@ -106,6 +106,7 @@ fn main() {
     let sender = Sender { address: "14252306549".to_owned(), kind: SenderKind::Geographic };
     let message = Outgoing {
         id: MessageId { run: RunId::new(now, 7), seq: 1 },
+        among: (1, 1),
         to: E164::from_digits(4_915_112_345_678),
         text: "Hello Ana".to_owned(),
         approved: None,

@@ -34,6 +34,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// Posting to organizations' endpoints.
+    pub webhooks: WebhooksConfig,
     /// The words that people use about being written to.
     pub keywords: KeywordsConfig,
 }
@@ -89,6 +91,13 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
 }
 
+/// Posting to organizations' endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhooksConfig {
+    /// Whether an endpoint may lie in the operator's own network, and be reached without TLS.
+    pub allow_private: bool,
+}
+
 /// Words by the language that they are of: its tag, and the words.
 pub type WordLists = BTreeMap<String, Vec<String>>;
 
@@ -122,6 +131,7 @@ impl Default for Config {
             },
             intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
             api: ApiConfig { max_body_bytes: 1 << 20 },
+            webhooks: WebhooksConfig { allow_private: false },
             keywords: KeywordsConfig::default(),
         }
     }

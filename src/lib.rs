@@ -20,6 +20,7 @@ pub mod definitions;
 pub mod engine;
 pub mod inbound;
 pub mod intake;
+pub mod notify;
 
 pub mod http;
 

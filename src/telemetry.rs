@@ -82,12 +82,24 @@ pub enum Received {
     Recorded,
     /// It had been recorded before.
     Repeated,
-    /// Its signature, its time or its token is wrong.
+    /// It is genuine, and of no use.
+    Ignored,
+    /// There is nothing at the address that it came to.
+    UnknownToken,
+    /// Its method is none that is taken there.
+    WrongMethod,
+    /// It is larger than what is read.
+    TooLarge,
+    /// Its signature or its time is wrong.
     NotGenuine,
     /// It could not be understood.
     Unreadable,
+    /// herald itself could not take it: a secret or the database was missing. Nothing was recorded.
+    NotTaken,
     /// It is genuine, and about a message that the organization does not have.
     UnknownMessage,
+    /// It is genuine, and came to a number that is no channel of the account.
+    UnknownChannel,
 }
 
 impl Received {
@@ -95,9 +107,15 @@ impl Received {
         match self {
             Self::Recorded => "recorded",
             Self::Repeated => "repeated",
+            Self::Ignored => "ignored",
+            Self::UnknownToken => "unknown_token",
+            Self::WrongMethod => "wrong_method",
+            Self::TooLarge => "too_large",
             Self::NotGenuine => "not_genuine",
             Self::Unreadable => "unreadable",
+            Self::NotTaken => "not_taken",
             Self::UnknownMessage => "unknown_message",
+            Self::UnknownChannel => "unknown_channel",
         }
     }
 }
@@ -116,6 +134,9 @@ pub struct Metrics {
     in_doubt: Family<Labels<2>, Counter>,
     callbacks: Family<Labels<2>, Counter>,
     webhooks: Family<Labels<1>, Counter>,
+    deliveries: Family<Labels<1>, Counter>,
+    deliveries_in_flight: Gauge,
+    endpoints_behind: Gauge,
     lane_waiting: Family<Labels<1>, Gauge>,
     lane_age: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     quota_used: Gauge,
@@ -153,6 +174,9 @@ impl Metrics {
             in_doubt: add(&mut r, "in_doubt", "Messages perhaps sent, perhaps not", Family::default()),
             callbacks: add(&mut r, "callbacks", "Receipts and replies from providers", Family::default()),
             webhooks: add(&mut r, "webhooks", "System events from signed webhooks", Family::default()),
+            deliveries: add(&mut r, "deliveries", "Webhooks to organizations' endpoints", Family::default()),
+            deliveries_in_flight: add(&mut r, "deliveries_in_flight", "Webhooks being posted", Gauge::default()),
+            endpoints_behind: add(&mut r, "endpoints_behind", "Endpoints with more due than room", Gauge::default()),
             lane_waiting: add(
                 &mut r,
                 "lane_waiting_organizations",
@@ -196,7 +220,7 @@ impl Metrics {
         self.in_doubt.get_or_create(&[("provider", provider), ("reason", reason.code())]).inc();
     }
 
-    /// A provider called back.
+    /// A provider called back, or somebody who is not known to be one: then `provider` is `unknown`.
     pub fn callback(&self, provider: &'static str, result: Received) {
         self.callbacks.get_or_create(&[("provider", provider), ("result", result.as_str())]).inc();
     }
@@ -204,6 +228,17 @@ impl Metrics {
     /// A system event came in by a signed webhook.
     pub fn webhook(&self, result: Received) {
         self.webhooks.get_or_create(&[("result", result.as_str())]).inc();
+    }
+
+    /// A webhook to an organization's endpoint came to this.
+    pub fn posted(&self, result: &'static str) {
+        self.deliveries.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// How many webhooks are being posted, and for how many endpoints more is due than there is room for.
+    pub fn posting(&self, in_flight: usize, endpoints_behind: usize) {
+        self.deliveries_in_flight.set(level(in_flight as u64));
+        self.endpoints_behind.set(level(endpoints_behind as u64));
     }
 
     /// How many organizations have requests of a priority due now, and how long the oldest has been.
@@ -316,6 +351,8 @@ mod tests {
         metrics.in_doubt("twilio", Reason::NoAnswer);
         metrics.callback("twilio", Received::NotGenuine);
         metrics.webhook(Received::Recorded);
+        metrics.posted("retried");
+        metrics.posting(3, 1);
         metrics.lane("bulk", 7, Duration::from_millis(1500));
         metrics.quota(12, 0.5);
         metrics.committed(100, Duration::from_millis(2));
@@ -332,6 +369,9 @@ mod tests {
             r#"herald_in_doubt_total{provider="twilio",reason="no_answer"} 1"#,
             r#"herald_callbacks_total{provider="twilio",result="not_genuine"} 1"#,
             r#"herald_webhooks_total{result="recorded"} 1"#,
+            r#"herald_deliveries_total{result="retried"} 1"#,
+            "herald_deliveries_in_flight 3",
+            "herald_endpoints_behind 1",
             r#"herald_lane_waiting_organizations{priority="bulk"} 7"#,
             r#"herald_lane_oldest_seconds{priority="bulk"} 1.5"#,
             "herald_quota_used_requests 12",

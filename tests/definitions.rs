@@ -158,9 +158,19 @@ fn each_rule_is_refused_with_its_file_and_key() {
             "channels/sms.toml:1: type: \"email\" is not a channel type",
         ),
         (
-            "channels/sms.toml",
-            "type = \"whatsapp\"\naccount = \"main\"\nnumber = \"+14252306549\"\n".to_owned(),
-            "this version sends SMS through Twilio",
+            "accounts/main.toml",
+            "provider = \"acs\"\nendpoint = \"https://acme.communication.azure.com\"\n".to_owned(),
+            "accounts/main.toml:2: endpoint: stands alone; expected access_key with it",
+        ),
+        (
+            "endpoints/centre.toml",
+            "url = \"http://example.com\"\nsecret = { env = \"S\" }\n".to_owned(),
+            "endpoints/centre.toml:1: url: is not encrypted; expected https",
+        ),
+        (
+            "endpoints/centre.toml",
+            "url = \"https://example.com\"\nsecret = { env = \"S\" }\nevents = [\"message.faild\"]\n".to_owned(),
+            "endpoints/centre.toml:3: events: there is no event \"message.faild\"; did you mean \"message.failed\"?",
         ),
         (
             "outbound/a.toml",
@@ -226,14 +236,173 @@ fn each_rule_is_refused_with_its_file_and_key() {
         write(organization.path(), &[(file, &text)]);
         let found = problems(organization.path());
         assert!(
-            found.contains(expected)
-                && found.lines().count()
-                    == 1 + usize::from(expected.contains("CaseName, which") || expected.contains("this version")),
+            found.contains(expected) && found.lines().count() == 1 + usize::from(expected.contains("CaseName, which")),
             "{file} {text}: {found}"
         );
     }
     assert_eq!(problems(good().path()), "");
     assert!(problems(Path::new("/nowhere/at/all")).contains("there is no such folder"));
+}
+
+const OTHER: (&str, &str) =
+    ("accounts/other.toml", "provider = \"telesign\"\ncustomer_id = \"C-1\"\napi_key = { env = \"K\" }\n");
+const WHATSAPP: (&str, &str) =
+    ("channels/wa.toml", "type = \"whatsapp\"\naccount = \"main\"\nnumber = \"+14252306550\"\n");
+
+/// A channel on the second account.
+fn at_telesign(more: &str) -> String {
+    format!("type = \"sms\"\naccount = \"other\"\nnumber = \"14252306551\"\n{more}")
+}
+
+#[test]
+fn senders_are_what_their_provider_carries_and_stand_ins_are_of_use() {
+    let sms = |more: &str| format!("{}{more}", CHANNEL.1);
+    let second = |account: &str| format!("type = \"sms\"\naccount = \"{account}\"\nnumber = \"14252306551\"\n");
+    for (files, expected) in [
+        (vec![("channels/b.toml", at_telesign("")), (CHANNEL.0, sms("fallback = \"b\"\n"))], ""),
+        (
+            vec![("channels/b.toml", at_telesign("").replace("\"sms\"", "\"whatsapp\"").replace("\"1425", "\"+1425"))],
+            "channels/b.toml:2: account: \"other\" is at TeleSign, and whatsapp goes through Twilio only",
+        ),
+        (
+            vec![(WHATSAPP.0, format!("{}number_type = \"short_code\"\n", WHATSAPP.1))],
+            "channels/wa.toml:4: number_type: a WhatsApp sender is a number like any other",
+        ),
+        (
+            vec![(CHANNEL.0, sms("fallback = \"b\"\n"))],
+            "channels/sms.toml:4: fallback: there is no channel \"b\"; expected one of: wa",
+        ),
+        (vec![(CHANNEL.0, sms("fallback = \"sms\"\n"))], "channels/sms.toml:4: fallback: is this channel itself"),
+        (
+            vec![(CHANNEL.0, sms("fallback = \"wa\"\n"))],
+            "channels/sms.toml:4: fallback: \"wa\" is whatsapp, and this channel is sms",
+        ),
+        (
+            vec![("channels/b.toml", second("main")), (CHANNEL.0, sms("fallback = \"b\"\n"))],
+            "channels/sms.toml:4: fallback: \"b\" is on account \"main\" as well",
+        ),
+        (
+            vec![
+                ("channels/b.toml", at_telesign("fallback = \"c\"\n")),
+                ("channels/c.toml", second("main")),
+                (CHANNEL.0, sms("fallback = \"b\"\n")),
+            ],
+            "channels/sms.toml:4: fallback: \"b\" has a fallback of its own",
+        ),
+    ] {
+        let organization = good();
+        write(organization.path(), &[OTHER, WHATSAPP]);
+        files.iter().for_each(|(file, text)| write(organization.path(), &[(file, text)]));
+        let found = problems(organization.path());
+        assert!(
+            found.starts_with(expected) && found.lines().count() == usize::from(!expected.is_empty()),
+            "{files:?}\n{found}"
+        );
+    }
+}
+
+#[test]
+fn media_go_only_where_they_are_allowed_and_carried() {
+    const MAP: (&str, &str) = (
+        "templates/map/template.toml",
+        "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"transactional\"\nmedia = [\"https://example.com/map.png\"]\n",
+    );
+    const SENDS: &str = "template = \"map\"\n[trigger]\nkind = \"instant\"\n";
+    const ALLOWED: &str = "[attachments]\nfrom_organization = true\n";
+    let with_stand_in = format!("{}fallback = \"b\"\n{ALLOWED}", CHANNEL.1);
+    for (channel, expected) in [
+        (format!("{}{ALLOWED}", CHANNEL.1), ""),
+        (
+            CHANNEL.1.to_owned(),
+            "outbound/map.toml:2: template: \"map\" sends attachments, and channel \"sms\" does not allow the organization's; expected attachments.from_organization = true in channels/sms.toml",
+        ),
+        (
+            CHANNEL.1.replace("main", "other"),
+            "outbound/map.toml:2: template: \"map\" sends attachments, and channel \"sms\" is at TeleSign, which carries none; expected one on a Twilio account",
+        ),
+        (
+            with_stand_in,
+            "outbound/map.toml:2: template: \"map\" sends attachments, and its fallback \"b\" is at TeleSign, which carries none; expected one on a Twilio account",
+        ),
+    ] {
+        let files = folder(&[ORGANIZATION, ACCOUNT, OTHER, MAP, ("templates/map/en.hbs", "Here is the map.")]);
+        write(files.path(), &[(CHANNEL.0, &channel), ("channels/b.toml", &at_telesign(""))]);
+        write(files.path(), &[("outbound/map.toml", &format!("channel = \"sms\"\n{SENDS}"))]);
+        assert_eq!(problems(files.path()), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_carried_is_said_and_stops_nothing() {
+    const NOTE: &str = "channel_type = \"whatsapp\"\ndefault_locale = \"en\"\npurpose = \"marketing\"\n";
+    let mut list = "to,optin\n".to_owned();
+    (0..100_000).for_each(|nth| list.push_str(&format!("+49151{nth:08},yes\n")));
+    let name = "type = \"sms\"\naccount = \"other\"\nnumber = \"ACME\"\nnumber_type = \"alphanumeric\"\n";
+    let send = |channel: &str, template: &str, trigger: &str| {
+        format!("channel = \"{channel}\"\ntemplate = \"{template}\"\n{trigger}")
+    };
+    let instant = "[trigger]\nkind = \"instant\"\n";
+    let files = folder(&[ORGANIZATION, ACCOUNT, CHANNEL, WHATSAPP, ("lists/people.csv", &list)]);
+    write(
+        files.path(),
+        &[
+            (OTHER.0, &format!("{}base_url = \"https://rest-api.telesign.com\"\n", OTHER.1)),
+            ("channels/name.toml", name),
+            ("templates/free/template.toml", NOTE),
+            ("templates/free/en.hbs", "Hello"),
+            ("templates/sale/template.toml", &NOTE.replace("whatsapp", "sms")),
+            ("templates/sale/en.hbs", "A sale"),
+            ("outbound/free.toml", &send("wa", "free", instant)),
+            ("outbound/seen.toml", &send("wa", "seen", "[trigger]\nkind = \"automatic\"\nevent = \"e\"\n")),
+            ("templates/seen/template.toml", &format!("{NOTE}[approved.en]\ncontent_sid = \"HX{:032}\"\n", 1)),
+            ("templates/seen/en.hbs", "Seen"),
+            ("accounts/second.toml", ACCOUNT.1),
+            ("channels/second.toml", &WHATSAPP.1.replace("main", "second")),
+            (WHATSAPP.0, &format!("{}fallback = \"second\"\n", WHATSAPP.1)),
+            ("outbound/instant.toml", &send("sms", "sale", instant)),
+            ("outbound/monthly.toml", &send("sms", "sale", MONTHLY)),
+            ("outbound/sale.toml", &send("name", "sale", instant)),
+        ],
+    );
+    let set = DefinitionSet::read(files.path()).unwrap();
+    insta::assert_snapshot!(set.notices(NOW).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r#"
+    outbound monthly: fires next at 2026-12-01 09:00:00 UTC, 2027-01-01 09:00:00 UTC, 2027-02-01 09:00:00 UTC
+    account other: rest-api.telesign.com is TeleSign's address for self-service, which carries at most 100,000 messages a month; for more, leave base_url out and send as an enterprise customer
+    channel name: nobody can answer a name: neither replies nor STOP will come
+    outbound sale: is marketing, and nobody can say STOP to channel "name"; name another way to opt out in the text
+    outbound instant: a run of 100,000 rows takes 28 hours through channel "sms" (a long code, 1/s in segments); what is not sent within 1d expires
+    outbound monthly: its list of 100,000 rows takes 28 hours through channel "sms" (a long code, 1/s in segments); what is not sent within 1d expires
+    outbound seen: approved content belongs to the account that it was approved for: fallback "second" is refused it
+    template free: has no approved content: free text only, which reaches only people who wrote within the last 24 hours
+    "#);
+}
+
+#[test]
+fn approved_content_is_refused_with_its_file_line_and_key() {
+    let files = good();
+    write(
+        files.path(),
+        &[
+            (
+                "templates/seen/template.toml",
+                "channel_type = \"whatsapp\"\ndefault_locale = \"en\"\npurpose = \"transactional\"\n\n[approved.en]\ncontent_sd = \"HX00000000000000000000000000000001\"\nvariables = { \"1\" = \"Name\" }\n\n[approved.fr]\ncontent_sid = \"HX1\"\n\n[approved.de]\ncontent_sid = \"HX00000000000000000000000000000001\"\ntext = \"Guten Tag {{1}}, bis bald.\"\n",
+            ),
+            ("templates/seen/en.hbs", "Hello {{Name}}, see you."),
+            ("templates/seen/de.hbs", "Guten Tag {{Name}}, bis dann."),
+            (
+                "templates/case-resolved/template.toml",
+                "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"transactional\"\n",
+            ),
+            ("templates/case-resolved/en.hbs", "{{CustomerName}} {{CaseName}}"),
+        ],
+    );
+    insta::assert_snapshot!(problems(files.path()), @r#"
+    templates/seen/template.toml:5: approved.en.content_sid: missing; expected HX and 32 hexadecimal digits, as the provider shows it
+    templates/seen/template.toml:6: approved.en.content_sd: unknown key; the nearest known one is "content_sid"
+    templates/seen/template.toml:9: approved.fr: there is no text for it; expected a file fr.hbs
+    templates/seen/template.toml:10: approved.fr.content_sid: "HX1" is no content; expected HX and 32 hexadecimal digits
+    templates/seen/template.toml:14: approved.de.text: says something else than de.hbs with the variables put in: "… {{name}}, bis bald." here, "… {{name}}, bis dann." there; a text that differs from the approved one is never sent as a template
+    "#);
 }
 
 async fn store(folder: &Path) -> Store {
@@ -271,6 +440,8 @@ async fn the_example_is_good_and_applies_once() {
     assert!(acme_customers().starts_with("\u{FEFF}Phone Number".as_bytes()));
     let herald::domain::account::Account::Twilio(twilio) = &from_disk.accounts["twilio"] else { unreachable!() };
     assert_eq!(twilio.account_sid, herald::sandbox::settings::Settings::DEFAULT_ACCOUNT_SID);
+    let herald::domain::account::Account::TeleSign(telesign) = &from_disk.accounts["telesign"] else { unreachable!() };
+    assert_eq!(telesign.customer_id, herald::sandbox::settings::Settings::DEFAULT_CUSTOMER_ID);
 
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path()).await;

@@ -4,6 +4,8 @@
 
 #[expect(dead_code, reason = "the journeys need more of the stage than these tests")]
 mod support;
+#[path = "http/timeline.rs"]
+mod timeline;
 
 #[path = "http/consents.rs"]
 mod consents;
@@ -72,7 +74,16 @@ fn redacted(mut value: Value) -> Value {
 }
 
 fn redact(value: &mut Value) {
-    const CHANGING: [&str; 6] = ["id", "run", "configuration_id", "provider_id", "seconds", "messages_per_second"];
+    const CHANGING: [&str; 8] = [
+        "id",
+        "run",
+        "conversation",
+        "sent_on",
+        "configuration_id",
+        "provider_id",
+        "seconds",
+        "messages_per_second",
+    ];
     if let Value::Array(values) = value {
         values.iter_mut().for_each(redact);
     } else if let Value::Object(fields) = value {

@@ -15,6 +15,8 @@ mod conversations;
 mod instant;
 #[path = "journeys/operator.rs"]
 mod operator;
+#[path = "journeys/providers.rs"]
+mod providers;
 #[path = "journeys/quota.rs"]
 mod quota;
 #[path = "journeys/receipts.rs"]
@@ -25,6 +27,10 @@ mod replies;
 mod retries;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
+#[path = "journeys/timeline.rs"]
+mod timeline;
+#[path = "journeys/webhooks.rs"]
+mod webhooks;
 
 macro_rules! journeys {
     ($($room:ident::$journey:ident;)*) => {
@@ -51,6 +57,13 @@ journeys! {
     receipts::callbacks_that_are_not_to_be_believed;
     replies::stop_is_heeded_until_start;
     replies::the_same_reply_twice_is_one;
+    providers::every_provider_sends_reports_and_passes_replies_on;
+    providers::a_doubt_is_settled_by_the_same_try_again;
+    providers::a_stopped_account_is_stood_in_for;
+    providers::a_silent_account_is_stood_in_for_until_it_answers;
+    providers::a_silent_account_uses_up_neither_tries_nor_the_hour;
+    providers::messages_without_receipts_are_asked_about;
+    providers::whatsapp_goes_by_approved_content_and_its_window;
     conversations::a_conversation_goes_on_until_it_is_ended;
     conversations::whatsapp_is_answered_for_a_day;
     conversations::who_says_stop_is_not_answered;
@@ -63,5 +76,14 @@ journeys! {
     control::a_paused_run_rests_and_goes_on;
     control::a_cancelled_run_sends_nothing_more;
     control::a_run_keeps_the_text_that_it_began_with;
+    timeline::a_case_has_a_timeline;
+    timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
+    webhooks::what_happens_is_told_signed;
+    webhooks::an_endpoint_that_is_away_hears_later;
+    webhooks::a_delivery_is_tried_ten_times;
+    webhooks::an_endpoint_that_is_gone_is_disabled;
+    webhooks::an_endpoint_that_hangs_holds_up_no_other;
+    webhooks::a_post_that_nobody_kept_word_of_is_made_again;
+    webhooks::an_endpoint_in_our_own_network_is_refused;
     quota::an_hour_holds_what_it_holds;
 }

@@ -15,14 +15,14 @@ const ROWS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["http", "console"],
-    &["engine", "intake", "inbound", "definitions"],
+    &["engine", "intake", "inbound", "notify", "definitions"],
     &["book"],
     &["store", "provider", "template"],
     &["domain"],
 ];
 
 /// Who may use whom within a row: (user, used).
-const SIDEWAYS: &[(&str, &str)] = &[("definitions", "intake")];
+const SIDEWAYS: &[(&str, &str)] = &[("definitions", "intake"), ("notify", "engine"), ("notify", "inbound")];
 
 /// For every room above `domain`. They know `domain` and each other.
 const SUPPORT: &[&str] = &["config", "secret", "clock", "telemetry", "keys"];
@@ -44,7 +44,7 @@ const SQL_IN: &[&str] = &["src/store/"];
 
 const SOCKET_WORDS: &[&str] = &["TcpListener", "TcpStream", "UdpSocket", "UnixListener", "UnixStream", "reqwest"];
 const SOCKETS_IN: &[&str] =
-    &["src/engine/transport", "src/http/", "src/sandbox/", "src/cli/", "src/app/", "src/inbound/outgoing"];
+    &["src/engine/transport", "src/http/", "src/sandbox/", "src/cli/", "src/app/", "src/notify/client"];
 
 const CLOCKS: &[&str] = &["Instant", "SystemTime", "Utc", "Local"];
 const CLOCKS_IN: &[&str] = &["src/clock.rs", "src/sandbox/time.rs"];
@@ -108,7 +108,10 @@ fn the_middle_row_uses_itself_only_as_listed() {
     holds(sideways);
     breaks(sideways, "src/intake/csv.rs", "use crate::engine::Sender;", "intake may not use engine");
     breaks(sideways, "src/inbound/mod.rs", "use crate::definitions::Project;", "inbound may not use definitions");
+    breaks(sideways, "src/notify/mod.rs", "use crate::intake::upload;", "notify may not use intake");
+    breaks(sideways, "src/inbound/mod.rs", "use crate::notify::Deliverer;", "inbound may not use notify");
     passes(sideways, "src/definitions/mod.rs", "use crate::intake::csv;");
+    passes(sideways, "src/notify/mod.rs", "use crate::{engine::Committer, inbound::webhook::sign};");
 }
 
 #[test]
@@ -152,7 +155,8 @@ fn sockets_are_only_in_the_transport_and_the_servers() {
     breaks(sockets, "src/intake/mod.rs", "fn f(s: tokio::net::TcpStream) {}", "TcpStream");
     breaks(sockets, "src/engine/sender.rs", "use std::net::UdpSocket;", "UdpSocket");
     passes(sockets, "src/engine/transport/client.rs", "use reqwest::Client;");
-    passes(sockets, "src/inbound/outgoing.rs", "use reqwest::Client;");
+    breaks(sockets, "src/notify/deliverer.rs", "fn f(c: &reqwest::Client) {}", "reqwest");
+    passes(sockets, "src/notify/client.rs", "use reqwest::Client;");
 }
 
 #[test]

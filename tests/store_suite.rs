@@ -20,8 +20,12 @@ mod isolation;
 mod keeping;
 #[path = "store_suite/migrations.rs"]
 mod migrations;
+#[path = "store_suite/outbox.rs"]
+mod outbox;
 #[path = "store_suite/plans.rs"]
 mod plans;
+#[path = "store_suite/polls.rs"]
+mod polls;
 #[path = "store_suite/runs.rs"]
 mod runs;
 #[path = "store_suite/settling.rs"]
@@ -30,6 +34,8 @@ mod settling;
 mod source;
 #[path = "store_suite/stress.rs"]
 mod stress;
+#[path = "store_suite/timeline.rs"]
+mod timeline;
 
 /// Makes of each body a test on either engine.
 macro_rules! suite {
@@ -50,6 +56,7 @@ macro_rules! suite {
 }
 
 suite! {
+    migrations::an_earlier_database_is_brought_up_to_date,
     migrations::opening_twice_changes_nothing,
     migrations::several_processes_may_open_at_once,
     migrations::a_newer_database_is_refused_in_words,
@@ -101,6 +108,9 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    polls::a_request_is_asked_about_until_there_is_no_use,
+    polls::what_was_put_off_is_neither_tried_nor_counted,
+    polls::the_way_and_the_first_time_are_kept_with_the_intent,
     conversations::the_message_that_a_reply_answers_is_found,
     conversations::replies_share_a_conversation_until_it_ends,
     conversations::racing_replies_open_one_conversation,
@@ -112,6 +122,21 @@ suite! {
     conversations::every_change_of_consent_is_history,
     conversations::racing_words_on_consent_leave_one_change,
     conversations::consents_are_listed_by_channel_and_number,
+    timeline::messages_of_runs_that_say_so_leave_activities,
+    timeline::an_upload_that_failed_leaves_no_activities,
+    timeline::pages_of_activities_follow_one_another,
+    timeline::pages_of_replies_follow_one_another,
+    timeline::what_activities_show_is_found_by_ids,
+    outbox::nobody_asks_and_nothing_is_kept,
+    outbox::every_change_of_a_status_is_told_once,
+    outbox::racing_reports_are_told_once_each,
+    outbox::the_end_of_a_run_is_told,
+    outbox::replies_and_consents_are_told_when_they_are_news,
+    outbox::each_endpoint_hears_what_it_asks_for,
+    outbox::a_delivery_is_taken_up_once_at_a_time,
+    outbox::a_failed_delivery_comes_round_again_until_it_is_given_up,
+    outbox::an_endpoint_that_is_gone_hears_nothing_until_it_is_enabled,
+    outbox::what_nobody_will_hear_of_is_dropped,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

@@ -100,6 +100,7 @@ pub fn calls(channel: &Channel, sink: &str, rows: u64) -> anyhow::Result<Vec<Cal
         }
         Ok(Outgoing {
             id: MessageId { run, seq: i64::try_from(place)? + 1 },
+            among: (1, i64::try_from(rows)?),
             to: E164::from_digits(person.number.parse()?),
             text: template.render(Some(&person.locale.parse()?), &slugs)?.text,
             approved: None,

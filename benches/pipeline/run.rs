@@ -176,6 +176,7 @@ async fn define(store: &Store, clock: &Clock, org: &OrgId, sink: &str) -> anyhow
         auth_token: SecretRef::Env(TOKEN.to_owned()),
         api_key: None,
         api_secret: None,
+        messaging_service: None,
         base_url: Some(sink.to_owned()),
     });
     let configuration = Configuration {

@@ -13,13 +13,15 @@ use super::App;
 use crate::{
     clock::Clock,
     domain::{id::OrgId, time::Timestamp},
-    engine::{Committer, Ended, Engine, NoClient, Parts, Patience},
+    engine::{Answer, Committer, Ended, Engine, NoClient, Parts, Patience, Transport},
     http::{self, Api},
     inbound::{
         callbacks::{Applier, Reader},
         keywords::{BadKeywords, Keywords},
+        poller::{Ask, Poller},
     },
     intake::{events::EventLoop, schedule::Scheduler, upkeep::Upkeep},
+    notify::{self, Deliverer},
     store::StoreError,
 };
 
@@ -35,7 +37,7 @@ const TROUBLE: Duration = Duration::from_secs(1);
 pub struct Roles {
     /// Answers HTTP, on this listener's address.
     pub api: bool,
-    /// Fires schedules, makes requests of events, applies callbacks.
+    /// Fires schedules, makes requests of events, applies callbacks, posts webhooks.
     pub scheduler: bool,
     /// Sends.
     pub worker: bool,
@@ -78,10 +80,12 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let mut running = Self { engine: None, tasks: JoinSet::new(), committers: Vec::new(), stop };
         if let (true, Some(listener)) = (roles.api, listener) {
-            running.serve(app, listener, stopped.clone());
+            running.serve(app, listener, stopped.clone())?;
         }
         if roles.scheduler {
             running.schedule(app, &stopped)?;
+            running.poll(app, &stopped)?;
+            running.notify(app, stopped)?;
         }
         if roles.worker {
             let parts = Parts {
@@ -98,7 +102,8 @@ impl Running {
         Ok(running)
     }
 
-    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<(), NoClient> {
+        let transport = Transport::new(&app.config.worker)?;
         let store = app.store.clone();
         let (events, recording) = Committer::start(
             app.clock.clone(),
@@ -136,12 +141,14 @@ impl Running {
             events,
             callbacks,
             reader: Reader { public_url: app.config.public_url.clone() },
+            transport,
             max_body_bytes: app.config.api.max_body_bytes,
         });
         self.tasks.spawn(async move {
             let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
             Ok(axum::serve(listener, http::router(api)).with_graceful_shutdown(stop).await?)
         });
+        Ok(())
     }
 
     fn schedule(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), Broken> {
@@ -174,6 +181,39 @@ impl Running {
             let applier = applier.clone();
             async move { applier.tick(now).await }
         }));
+        Ok(())
+    }
+
+    fn poll(&mut self, app: &App, stopped: &watch::Receiver<bool>) -> Result<(), NoClient> {
+        let transport = Transport::new(&app.config.worker)?;
+        let ask: Ask = Arc::new(move |request| {
+            let transport = transport.clone();
+            Box::pin(async move {
+                match transport.call(&request).await {
+                    Answer::Reply(reply) => Some(reply),
+                    Answer::NotSent(_) | Answer::PerhapsSent(_) => None,
+                }
+            })
+        });
+        let (store, books, clock) = (app.store.clone(), app.books.clone(), app.clock.clone());
+        let poller = Poller { store, books, clock: clock.clone(), ask };
+        self.tasks.spawn(every("polls", clock, stopped.clone(), move |now| {
+            let poller = poller.clone();
+            async move { poller.tick(now).await }
+        }));
+        Ok(())
+    }
+
+    /// Posts what organizations want to hear of.
+    fn notify(&mut self, app: &App, stopped: watch::Receiver<bool>) -> Result<(), Broken> {
+        let parts = notify::Parts {
+            store: app.store.clone(),
+            books: app.books.clone(),
+            clock: app.clock.clone(),
+            metrics: app.metrics.clone(),
+        };
+        let deliverer = Deliverer::new(parts, &app.config.webhooks)?;
+        self.tasks.spawn(async move { Ok(deliverer.run(stopped).await?) });
         Ok(())
     }
 

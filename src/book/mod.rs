@@ -4,6 +4,7 @@
 //! What cannot be compiled does not spoil the rest: an account without its secret is a page that says so.
 
 mod books;
+mod connect;
 
 use std::{
     collections::BTreeMap,
@@ -11,18 +12,16 @@ use std::{
 };
 
 pub use books::Books;
+pub use connect::connect;
 
 use crate::{
     domain::{
-        account::{Account, ProviderKind, TwilioSettings},
+        account::{Account, ProviderKind},
         contact::ChannelType,
         definition::{Channel, Configuration, Endpoint, Hook, List, NumberType, Organization},
         id::{ConfigurationId, TemplateId},
     },
-    provider::{
-        Provider, Sender, SenderKind,
-        twilio::{ApiKey, Twilio, TwilioAccount},
-    },
+    provider::{Provider, Sender, SenderKind},
     secret::{Secret, Secrets},
     store::definitions::{Definition, Kind},
     template::{Template, TemplateSource},
@@ -272,32 +271,6 @@ pub fn compile_template(source: &str) -> Result<Arc<Template>, Unusable> {
     compiled
         .map(Arc::new)
         .map_err(|problems| Unusable(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
-}
-
-/// The adapter of an account, with its secrets resolved.
-pub fn connect(name: &str, account: &Account, secrets: &Secrets) -> Result<Arc<dyn Provider>, Unusable> {
-    let failed = |problem: &dyn std::fmt::Display| Unusable(format!("account \"{name}\" cannot be used: {problem}"));
-    match account {
-        Account::Twilio(settings) => {
-            let account = twilio(settings, secrets).map_err(|problem| failed(&problem))?;
-            let adapter = Twilio::new(account).map_err(|problem| failed(&problem))?;
-            Ok(Arc::new(adapter))
-        }
-        Account::TeleSign(_) => Err(failed(&"TeleSign is not here yet")),
-        Account::Acs(_) => Err(failed(&"Azure Communication Services is not here yet")),
-    }
-}
-
-fn twilio(settings: &TwilioSettings, secrets: &Secrets) -> Result<TwilioAccount, crate::secret::SecretProblem> {
-    let mut account = TwilioAccount::new(&settings.account_sid);
-    account.auth_token = Some(secrets.resolve(&settings.auth_token)?.expose().to_owned());
-    if let (Some(sid), Some(secret)) = (&settings.api_key, &settings.api_secret) {
-        account.api_key = Some(ApiKey { sid: sid.clone(), secret: secrets.resolve(secret)?.expose().to_owned() });
-    }
-    if let Some(base_url) = &settings.base_url {
-        account.base_url = base_url.clone();
-    }
-    Ok(account)
 }
 
 /// The sender as the provider's adapter wants it.

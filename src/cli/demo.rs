@@ -1,11 +1,13 @@
 //! `herald demo`: the main job on real input, with nothing to install.
 //!
 //! Nothing is pretended: a database in a temporary folder, the API on loopback, and the sandbox, which speaks the provider's
-//! wire format over HTTP and checks what it gets. Only the provider is not a real one.
+//! wire formats over HTTP and checks what it gets. Only the providers are not the real ones.
 
+mod receiver;
 mod stage;
 mod story;
 mod summary;
+mod talk;
 
 use std::process::ExitCode;
 
@@ -32,8 +34,12 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     story.instant().await?;
     story.replies().await?;
     story.next_run().await?;
+    story.whatsapp().await?;
     story.automatic().await?;
+    story.resolved().await?;
+    story.timeline().await?;
     story.scheduled().await?;
+    story.webhooks().await?;
     let runs = story.finish().await?;
 
     let verdict = summary::verdict(&stage, &runs).await?;

@@ -102,6 +102,9 @@ pub fn print(out: Out, app: &App, followed: &Followed) {
         run.requests,
         run.dispatched
     ));
+    for warning in views::warnings(run) {
+        out.line(format!("  warning: {warning}"));
+    }
     for (bucket, count) in sums.buckets() {
         out.line(format!("  {bucket:12} {count:>9}{}", reasons(sums, bucket)));
     }

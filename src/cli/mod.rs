@@ -11,6 +11,7 @@ mod run;
 mod sandbox;
 mod send;
 mod serve;
+mod timeline;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -77,10 +78,13 @@ enum Command {
     /// Looks at runs and controls them.
     #[command(subcommand, after_help = "Example: herald run list")]
     Run(run::Command),
+    /// What happened to a contact, or about a case, newest first.
+    #[command(after_help = "Example: herald timeline +4915112345678")]
+    Timeline(timeline::Args),
     /// Who may be written to and who may not.
     #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
     Consent(consent::Command),
-    /// The provider simulator alone.
+    /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
     /// API keys.
@@ -172,6 +176,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Check(args) => check::run(context, args).await,
             Command::Send(args) => send::run(context, args).await,
             Command::Run(command) => run::run(context, command).await,
+            Command::Timeline(args) => timeline::run(context, args).await,
             Command::Consent(command) => consent::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Key(command) => key::run(context, command).await,

@@ -13,7 +13,7 @@ pub struct Args {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:4010")]
     listen: SocketAddr,
-    /// Settings as a TOML file: accounts, receipts, replies, faults.
+    /// Settings as a TOML file: accounts (Twilio's), telesign, acs, receipts, replies, whatsapp, faults.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
     /// Where replies are posted: an account's callback URL, as `herald apply` shows it.
@@ -39,12 +39,17 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         .await
         .with_context(|| format!("cannot listen on {}: is the port in use?", args.listen))?;
     let accounts: Vec<String> = settings.accounts.iter().map(|account| account.account_sid.clone()).collect();
+    let telesign: Vec<String> = settings.telesign.iter().map(|account| account.customer_id.clone()).collect();
+    let acs: Vec<String> = settings.acs.iter().map(|resource| resource.name.clone()).collect();
     let mut sandbox = Sandbox::start(listener, settings).await?;
     let base = sandbox.base_url();
     context.out.line(format!("sandbox at {base} for accounts {}", accounts.join(", ")));
+    context.out.line(format!("  TeleSign  {}     Azure  {}", telesign.join(", "), acs.join(", ")));
     context.out.line(format!("  calls     {base}/sandbox/calls     summary  {base}/sandbox/summary"));
     context.out.line(format!("  faults    {base}/sandbox/faults    magic numbers  {base}/sandbox/magic"));
-    context.out.document(&serde_json::json!({ "base_url": base, "accounts": accounts }));
+    context
+        .out
+        .document(&serde_json::json!({ "base_url": base, "accounts": accounts, "telesign": telesign, "acs": acs }));
     tokio::select! {
         ended = sandbox.wait() => ended?,
         () = super::serve::told_to_stop() => sandbox.stop().await?,

@@ -253,6 +253,7 @@ mod tests {
             ("HERALD_WORKER__SLOTS", "2"),
             ("HERALD_WORKER__CONCURRENCY", "20"),
             ("HERALD_LOG__FORMAT", "json"),
+            ("HERALD_WEBHOOKS__ALLOW_PRIVATE", "true"),
             ("HERALD_DATABASE_URL", "postgres://db/herald"),
             ("HERALD_TEST_ANYTHING", "x"),
             ("HERALD_SECRET_TOKEN", "x"),
@@ -263,6 +264,7 @@ mod tests {
         assert_eq!((config.worker.slots, config.worker.concurrency), (3, 20));
         assert_eq!((config.worker.poll, config.intake.coalesce), (Duration::from_secs(1), Duration::ZERO));
         assert_eq!((config.listen.port(), config.log.format), (1, LogFormat::Json));
+        assert!(config.webhooks.allow_private);
         assert_eq!(config.database_url.expose(), "postgres://db/herald");
         assert_eq!(config.public_url.as_deref(), Some("https://herald.example.com"));
     }
@@ -303,6 +305,14 @@ mod tests {
             (
                 "[worker]\nlease = \"35s\"",
                 "worker.lease: expected more than worker.connect_timeout and worker.answer_timeout together (35s), found 35s",
+            ),
+            (
+                "[webhooks]\nallow_private = \"true\"",
+                "herald.toml, line 2: webhooks.allow_private: expected true or false, found \"true\"",
+            ),
+            (
+                "[worker]\nslots = true",
+                "herald.toml, line 2: worker.slots: expected a whole number from 1 to 10000, found true",
             ),
             ("log.format = \"xml\"", "herald.toml, line 1: log.format: expected \"pretty\" or \"json\", found \"xml\""),
             (

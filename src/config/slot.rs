@@ -23,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "intake.coalesce",
     "intake.coalesce_contacts",
     "api.max_body_bytes",
+    "webhooks.allow_private",
     "keywords.stop",
     "keywords.start",
     "keywords.yes",
@@ -47,6 +48,7 @@ impl Config {
             "intake.coalesce" => Slot::WaitOrNot(&mut self.intake.coalesce),
             "intake.coalesce_contacts" => Slot::Count(&mut self.intake.coalesce_contacts, 100),
             "api.max_body_bytes" => Slot::Count(&mut self.api.max_body_bytes, usize::MAX),
+            "webhooks.allow_private" => Slot::Switch(&mut self.webhooks.allow_private),
             "keywords.stop" => Slot::Words(&mut self.keywords.stop),
             "keywords.start" => Slot::Words(&mut self.keywords.start),
             "keywords.yes" => Slot::Words(&mut self.keywords.yes),
@@ -69,6 +71,7 @@ enum Kind {
     Bare,
     Text,
     Number,
+    Switch,
     /// Lists of texts by name, or why it is not that.
     Lists(Option<WordLists>),
     Other(&'static str),
@@ -85,9 +88,12 @@ impl Given {
         if let Some(table) = value.as_table() {
             return Self { text: String::new(), kind: Kind::Lists(lists(table)) };
         }
-        match (value.as_str(), value.as_integer()) {
-            (Some(text), _) => Self { text: text.to_owned(), kind: Kind::Text },
-            (_, Some(number)) if number.radix() == 10 => Self { text: number.as_str().to_owned(), kind: Kind::Number },
+        match (value.as_str(), value.as_integer(), value.as_bool()) {
+            (Some(text), ..) => Self { text: text.to_owned(), kind: Kind::Text },
+            (_, Some(number), _) if number.radix() == 10 => {
+                Self { text: number.as_str().to_owned(), kind: Kind::Number }
+            }
+            (.., Some(switch)) => Self { text: switch.to_string(), kind: Kind::Switch },
             _ => Self { text: String::new(), kind: Kind::Other(value.type_str()) },
         }
     }
@@ -95,14 +101,23 @@ impl Given {
     fn text(&self, expected: &str) -> Result<&str, String> {
         match self.kind {
             Kind::Bare | Kind::Text => Ok(&self.text),
-            Kind::Number | Kind::Lists(_) | Kind::Other(_) => Err(format!("{expected}, found {}", self.found())),
+            Kind::Number | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => {
+                Err(format!("{expected}, found {}", self.found()))
+            }
         }
     }
 
     fn number(&self) -> Option<usize> {
         match self.kind {
             Kind::Bare | Kind::Number => self.text.trim().replace('_', "").parse().ok(),
-            Kind::Text | Kind::Lists(_) | Kind::Other(_) => None,
+            Kind::Text | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => None,
+        }
+    }
+
+    fn switch(&self) -> Option<bool> {
+        match self.kind {
+            Kind::Bare | Kind::Switch => self.text.trim().parse().ok(),
+            Kind::Text | Kind::Number | Kind::Lists(_) | Kind::Other(_) => None,
         }
     }
 
@@ -115,7 +130,7 @@ impl Given {
                 let table = DeTable::parse(&text).ok()?;
                 table.get_ref().get("words").and_then(|value| lists(value.get_ref().as_table()?))
             }
-            Kind::Text | Kind::Number | Kind::Other(_) => None,
+            Kind::Text | Kind::Number | Kind::Switch | Kind::Other(_) => None,
         };
         found.filter(|lists| lists.keys().all(|language| language.parse::<Locale>().is_ok()))
     }
@@ -125,6 +140,7 @@ impl Given {
         match self.kind {
             Kind::Bare | Kind::Text => format!("\"{}\"", self.text),
             Kind::Number => format!("the number {}", self.text),
+            Kind::Switch => self.text.clone(),
             Kind::Lists(_) => "a table".to_owned(),
             Kind::Other(kind) => format!("a value of type {kind}"),
         }
@@ -139,6 +155,7 @@ pub(super) enum Slot<'c> {
     Format(&'c mut LogFormat),
     Text(&'c mut String),
     Count(&'c mut usize, usize),
+    Switch(&'c mut bool),
     Wait(&'c mut Duration),
     WaitOrNot(&'c mut Duration),
     Words(&'c mut WordLists),
@@ -169,6 +186,7 @@ impl Slot<'_> {
                 let fits = given.number().filter(|number| (1..=most).contains(number));
                 *slot = fits.ok_or_else(|| found(&count(most)))?;
             }
+            Self::Switch(slot) => *slot = given.switch().ok_or_else(|| found("true or false"))?,
             Self::Wait(slot) => {
                 *slot = wait(given).filter(|wait| !wait.is_zero()).ok_or_else(|| found(WAIT))?;
             }

@@ -14,7 +14,7 @@ use crate::{
         id::OrgId,
         phone::Country,
     },
-    intake::csv::{CheckOptions, Entries, Expect, FileProblem, Row, RowProblem, SecondPass, check as check_csv},
+    intake::csv::{CheckOptions, Entries, Entry, Expect, FileProblem, Row, RowProblem, SecondPass, check as check_csv},
     store::Store,
 };
 
@@ -74,7 +74,8 @@ impl ListNeeds {
 
 /// A list whose file is good.
 pub(super) struct GoodList {
-    rows: u64,
+    /// How many rows it has.
+    pub rows: u64,
     digest: String,
     second_pass: SecondPass,
 }
@@ -180,7 +181,7 @@ impl Import {
         let mut entries = Entries::open(file, self.needs.expect(), self.second_pass)?;
         loop {
             let chunk = entries.next_chunk(CHUNK)?;
-            let contacts: Vec<Contact> = chunk.into_iter().map(|entry| entry.contact).collect();
+            let contacts: Vec<Contact> = chunk.into_iter().map(Entry::into_contact).collect();
             if contacts.is_empty() || hand.blocking_send(contacts).is_err() {
                 return Ok(()); // the end, or the importer has given up and says why
             }

@@ -1,7 +1,8 @@
 //! An organization's definitions as files: read, validated as a whole, compared, applied.
 //!
 //! [`DefinitionSet`] is the whole of it, and exists only if everything in it is good; [`apply`] brings it into the store.
-//! `page` and `shapes` judge one file, `rules` one definition, `reader` how they fit together.
+//! `page` and `shapes` judge one file, `rules` one definition, `reader` how they fit together; `notices` says what is right and
+//! worth knowing all the same.
 
 mod reader;
 mod set;
@@ -10,6 +11,7 @@ mod apply;
 mod lists;
 mod token;
 
+mod notices;
 mod rules;
 mod templates;
 

@@ -8,7 +8,7 @@ use super::{
     files, lists,
     page::{Key, Page},
     problem::{Problem, Problems},
-    rules,
+    rules::{self, Senders},
     set::DefinitionSet,
     shapes,
     source::{PathOrBytes, Source},
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         account::{Account, ProviderKind},
-        definition::{Channel, Configuration, Organization},
+        definition::{Channel, Configuration, Endpoint, Organization},
     },
     intake::mapping::CompiledMapping,
     keys,
@@ -43,6 +43,11 @@ fn good<T>(read: Read<T>) -> BTreeMap<String, T> {
     read.into_iter().filter_map(|(name, (_, value))| Some((name, value?))).collect()
 }
 
+/// Those whose files are good.
+fn readable<T>(read: &Read<T>) -> BTreeMap<String, &T> {
+    read.iter().filter_map(|(name, (_, value))| Some((name.clone(), value.as_ref()?))).collect()
+}
+
 struct Reader<'a> {
     source: &'a dyn Source,
     problems: Vec<Problem>,
@@ -63,13 +68,18 @@ impl Reader<'_> {
         let accounts = self.folder("accounts", account_keys);
         let channels: Read<Channel> = self.folder("channels", |_| vec![shapes::CHANNEL]);
         let hooks = self.folder("hooks", |_| vec![shapes::HOOK]);
-        let endpoints = self.folder("endpoints", |_| vec![shapes::ENDPOINT]);
+        let endpoints: Read<Endpoint> = self.folder("endpoints", |_| vec![shapes::ENDPOINT]);
         let outbound = self.outbound();
         let lists = self.lists();
         accounts.values().for_each(|(page, account)| {
             self.problems.extend(account.iter().flat_map(|account| rules::account(page, account)));
         });
-        self.channels(&channels, &accounts);
+        endpoints.values().for_each(|(page, endpoint)| {
+            self.problems.extend(endpoint.iter().flat_map(|endpoint| rules::endpoint(page, endpoint)));
+        });
+        let (senders, credentials) = (readable(&channels), readable(&accounts));
+        let senders = Senders { channels: &senders, accounts: &credentials };
+        self.channels(&channels, &accounts, senders);
         let named =
             organization.as_ref().and_then(|(page, organization)| Some((page, organization.templates.as_deref()?)));
         let mut library = Library::open(self.source, named, &mut self.problems);
@@ -77,9 +87,12 @@ impl Reader<'_> {
         for (page, configuration) in outbound.values().filter_map(|(page, value)| Some((page, value.as_ref()?))) {
             let mapping = rules::configuration(page, configuration, zone, &mut self.problems);
             self.references(page, configuration, &channels, &lists, &mut library);
+            if let Some(template) = library.get(&configuration.template, &mut self.problems) {
+                self.problems.extend(rules::media(page, configuration, template, senders));
+            }
             self.filled(page, configuration, mapping.as_ref(), &mut library);
         }
-        let set = DefinitionSet {
+        let mut set = DefinitionSet {
             organization: organization?.1,
             accounts: good(accounts),
             channels: good(channels),
@@ -88,9 +101,13 @@ impl Reader<'_> {
             hooks: good(hooks),
             endpoints: good(endpoints),
             lists,
+            rows: BTreeMap::new(),
         };
         for (name, place) in &set.lists {
-            self.problems.extend(lists::check(name, place, &set.list_needs(name)).err().unwrap_or_default());
+            match lists::check(name, place, &set.list_needs(name)) {
+                Ok(good) => drop(set.rows.insert(name.clone(), good.rows)),
+                Err(problems) => self.problems.extend(problems),
+            }
         }
         Some(set)
     }
@@ -151,11 +168,16 @@ impl Reader<'_> {
         lists
     }
 
-    fn channels(&mut self, channels: &Read<Channel>, accounts: &Read<Account>) {
-        for (page, channel) in channels.values().filter_map(|(page, value)| Some((page, value.as_ref()?))) {
-            self.problems.extend(rules::channel(page, channel));
+    fn channels(&mut self, channels: &Read<Channel>, accounts: &Read<Account>, senders: Senders<'_>) {
+        for (name, (page, channel)) in channels {
+            let Some(channel) = channel else { continue };
+            self.problems.extend(rules::channel(page, name, channel, senders));
             if !accounts.contains_key(&channel.account) {
                 self.problems.push(missing(page, "account", "account", &channel.account, accounts.keys()));
+            }
+            if let Some(other) = channel.fallback.as_ref().filter(|other| !channels.contains_key(*other)) {
+                let others = channels.keys().filter(|other| *other != name);
+                self.problems.push(missing(page, "fallback", "channel", other, others));
             }
         }
     }

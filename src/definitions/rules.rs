@@ -1,15 +1,23 @@
-//! What each definition must obey by itself (SPEC 3): sender numbers, quotas, credentials, expressions, schedules.
+//! What each definition must obey (SPEC 3): quotas, expressions and schedules here, accounts, senders and endpoints in files of
+//! their own.
+
+mod accounts;
+mod endpoints;
+mod senders;
 
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use url::{Host, Url};
+
+pub(super) use accounts::account;
+pub(super) use endpoints::endpoint;
+pub(super) use senders::{Senders, channel, media};
 
 use super::{page::Page, problem::Problem};
 use crate::{
     domain::{
-        account::Account,
-        contact::ChannelType,
-        definition::{CONTRACT_QUOTA, Channel, Configuration, Mapping, NumberType, Organization, Trigger},
+        definition::{CONTRACT_QUOTA, Configuration, Mapping, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
     },
     intake::mapping::{CompiledMapping, check_type},
@@ -32,67 +40,20 @@ pub(super) fn organization(page: &Page, organization: &Organization) -> Vec<Prob
     ]
 }
 
-/// An account's credentials, as far as they can be judged without the provider.
-pub(super) fn account(page: &Page, account: &Account) -> Vec<Problem> {
-    let Account::Twilio(settings) = account else { return Vec::new() };
-    let mut problems = Vec::new();
-    if !is_sid(&settings.account_sid, "AC") {
-        let message = "is not a Twilio account sid; expected AC and 32 hexadecimal digits";
-        problems.push(page.problem("account_sid", message));
-    }
-    match (&settings.api_key, &settings.api_secret) {
-        (Some(_), None) => problems.push(page.problem("api_key", "stands alone; expected api_secret with it")),
-        (None, Some(_)) => problems.push(page.problem("api_secret", "stands alone; expected api_key with it")),
-        (Some(key), Some(_)) if !is_sid(key, "SK") => {
-            problems.push(page.problem("api_key", "is not a Twilio API key; expected SK and 32 hexadecimal digits"));
-        }
-        (Some(_), Some(_)) | (None, None) => {}
-    }
-    let web =
-        |text: &str| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if settings.base_url.as_deref().is_some_and(|text| !web(text)) {
-        problems.push(page.problem("base_url", "is not a web address; expected one like \"https://api.twilio.com\""));
-    }
-    problems
+/// A text as a web address; `None` if it is none.
+fn web(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-fn is_sid(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|digits| digits.len() == 32 && digits.chars().all(|c| c.is_ascii_hexdigit()))
-}
-
-/// A channel's number.
-pub(super) fn channel(page: &Page, channel: &Channel) -> Vec<Problem> {
-    let expected = sender_number(channel.channel_type, channel.number_type, &channel.number);
-    let message = |expected| format!("\"{}\" cannot be this channel's sender; expected {expected}", channel.number);
-    expected.map(|expected| page.problem("number", message(expected))).into_iter().collect()
-}
-
-/// What was expected of a sender's number, if this is not it.
-fn sender_number(channel_type: ChannelType, number_type: NumberType, number: &str) -> Option<&'static str> {
-    let digits = |text: &str, lengths: std::ops::RangeInclusive<usize>| {
-        lengths.contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit())
+/// Whether an address is encrypted, or leads to this machine.
+fn is_private_to_both(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     };
-    let (good, expected) = match (channel_type, number_type) {
-        (ChannelType::WhatsApp, _) => (
-            number.strip_prefix('+').is_some_and(|rest| digits(rest, 7..=15) && !rest.starts_with('0')),
-            "a leading + and 7 to 15 digits, like \"+14252306549\" (type whatsapp)",
-        ),
-        (ChannelType::Sms, NumberType::Geographic | NumberType::TollFree) => (
-            digits(number, 7..=15) && !number.starts_with('0'),
-            "7 to 15 digits with the country code and nothing else, like \"14252306549\": no +, no blanks (number_type geographic or toll_free)",
-        ),
-        (ChannelType::Sms, NumberType::ShortCode) => {
-            (digits(number, 3..=8), "3 to 8 digits, like \"26225\" (number_type short_code)")
-        }
-        (ChannelType::Sms, NumberType::Alphanumeric) => (
-            (1..=11).contains(&number.len())
-                && number.trim() == number
-                && number.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '+' | '&'))
-                && number.contains(|c: char| c.is_ascii_alphabetic()),
-            "at most 11 letters and digits with at least one letter, like \"ACME\" (number_type alphanumeric)",
-        ),
-    };
-    (!good).then_some(expected)
+    url.scheme() == "https" || loopback
 }
 
 /// A configuration's own settings, its expressions and its times. The mapping, compiled, if there is a good one.
@@ -166,56 +127,4 @@ pub(super) fn schedule(configuration: &Configuration, zone: Tz) -> Option<Result
         Some(cron) => Schedule::cron(cron, zone),
         None => Schedule::at(at, zone),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sender_numbers_are_what_their_type_says() {
-        use ChannelType::{Sms, WhatsApp};
-        use NumberType::{Alphanumeric, Geographic, ShortCode, TollFree};
-        for (channel_type, number_type, number, good) in [
-            (Sms, Geographic, "14252306549", true),
-            (Sms, Geographic, "+14252306549", false),
-            (Sms, Geographic, "1 425 2306549", false),
-            (Sms, Geographic, "123456", false),
-            (Sms, Geographic, "1234567890123456", false),
-            (Sms, Geographic, "04252306549", false),
-            (Sms, TollFree, "18005550100", true),
-            (Sms, TollFree, "1-800-5550100", false),
-            (Sms, ShortCode, "26225", true),
-            (Sms, ShortCode, "12", false),
-            (Sms, ShortCode, "123456789", false),
-            (Sms, Alphanumeric, "ACME", true),
-            (Sms, Alphanumeric, "ACME Corp 1", true),
-            (Sms, Alphanumeric, "ACME Corp 12", false),
-            (Sms, Alphanumeric, "12345", false),
-            (Sms, Alphanumeric, "ÄCME", false),
-            (Sms, Alphanumeric, "", false),
-            (WhatsApp, Geographic, "+14252306549", true),
-            (WhatsApp, Geographic, "14252306549", false),
-            (WhatsApp, Geographic, "+1", false),
-        ] {
-            assert_eq!(
-                sender_number(channel_type, number_type, number).is_none(),
-                good,
-                "{channel_type} {number_type:?} {number}"
-            );
-        }
-    }
-
-    #[test]
-    fn sids_are_their_prefix_and_hexadecimal() {
-        assert!(is_sid("AC00000000000000000000000000000001", "AC"));
-        for text in [
-            "AC0000000000000000000000000000001",
-            "SK00000000000000000000000000000001",
-            "AC0000000000000000000000000000000g",
-            "",
-        ] {
-            assert!(!is_sid(text, "AC"), "{text}");
-        }
-    }
 }

@@ -5,15 +5,16 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     lists::ListNeeds,
+    notices,
     problem::{Notice, Problems},
-    reader, rules,
+    reader,
     source::{OnDisk, PathOrBytes, Source},
 };
 use crate::{
     domain::{
         account::Account,
         contact::ChannelType,
-        definition::{Channel, Configuration, Endpoint, Hook, Organization, Trigger},
+        definition::{Channel, Configuration, Endpoint, Hook, Organization},
         time::Timestamp,
     },
     template::{Template, TemplateSource},
@@ -38,6 +39,8 @@ pub struct DefinitionSet {
     pub endpoints: BTreeMap<String, Endpoint>,
     /// Stored audiences: where their CSV is.
     pub lists: BTreeMap<String, PathOrBytes>,
+    /// How many rows each of them had when it was read.
+    pub rows: BTreeMap<String, u64>,
 }
 
 impl DefinitionSet {
@@ -57,31 +60,9 @@ impl DefinitionSet {
         reader::read(source)
     }
 
-    /// What is worth knowing before it is applied: when schedules fire next.
+    /// What is worth knowing before it is applied: when schedules fire next, and what cannot be carried as it is defined.
     pub fn notices(&self, now: Timestamp) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        for (name, configuration) in &self.configurations {
-            let Some(Ok(schedule)) = rules::schedule(configuration, self.organization.timezone) else { continue };
-            let times: Vec<String> =
-                schedule.upcoming(now, 3).iter().map(|time| self.local(configuration, *time)).collect();
-            let message = match (configuration.active, times.is_empty()) {
-                (false, _) => "is inactive and does not fire".to_owned(),
-                (true, true) => "never fires again: all of its times are past".to_owned(),
-                (true, false) => format!("fires next at {}", times.join(", ")),
-            };
-            notices.push(Notice { file: format!("outbound {name}"), message });
-        }
-        notices
-    }
-
-    fn local(&self, configuration: &Configuration, time: Timestamp) -> String {
-        let zone = match &configuration.trigger {
-            Trigger::Scheduled { timezone: Some(zone), .. } => *zone,
-            Trigger::Scheduled { timezone: None, .. } | Trigger::Automatic { .. } | Trigger::Instant {} => {
-                self.organization.timezone
-            }
-        };
-        time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+        notices::of(self, now)
     }
 
     /// What a list's rows must have: what every configuration that is sent to it needs.

@@ -56,6 +56,7 @@ pub(super) const TWILIO: &[Key] = &[
     must("auth_token", SECRET, reads::<SecretRef>),
     may("api_key", "an API key's sid, SK and 32 hexadecimal digits", reads::<String>),
     may("api_secret", SECRET, reads::<SecretRef>),
+    may("messaging_service", "a Messaging Service's sid, MG and 32 hexadecimal digits", reads::<String>),
     may("base_url", "a URL", reads::<String>),
 ];
 

@@ -8,7 +8,7 @@ use super::{
     problem::Problem,
     source::{FoundKind, Outside, Source},
 };
-use crate::template::{MANIFEST, SourceFault, Template, TemplateSource, starter};
+use crate::template::{CompilePlace, MANIFEST, SourceFault, Template, TemplateSource, starter};
 
 /// The folder of an organization's own templates.
 pub(super) const FOLDER: &str = "templates";
@@ -81,10 +81,11 @@ impl<'a> Library<'a> {
         if !self.read.contains_key(name) {
             let read = match folder {
                 Some(folder) => self.read_folder(&format!("{folder}/{name}"), problems),
-                None => starter().ok().and_then(|mut all| all.remove(name)),
+                None => starter().ok().and_then(|mut all| all.remove(name)).map(|source| (source, None)),
             };
             let place = self.known.get(name).cloned().flatten().unwrap_or_else(|| FOLDER.to_owned());
-            let compiled = read.and_then(|read| compile(&format!("{place}/{name}"), read, problems));
+            let folder = format!("{place}/{name}");
+            let compiled = read.and_then(|(source, page)| compile(&folder, source, page.as_ref(), problems));
             self.read.insert(name.to_owned(), compiled);
         }
         self.read.get(name)?.as_ref().map(|(_, template)| template)
@@ -115,7 +116,8 @@ impl<'a> Library<'a> {
         Some(names)
     }
 
-    fn read_folder(&self, folder: &str, problems: &mut Vec<Problem>) -> Option<TemplateSource> {
+    /// A template's source, and its manifest for whoever has to name a place in it.
+    fn read_folder(&self, folder: &str, problems: &mut Vec<Problem>) -> Option<(TemplateSource, Option<Page>)> {
         let before = problems.len();
         let mut manifest = None;
         let mut texts = Vec::new();
@@ -137,7 +139,7 @@ impl<'a> Library<'a> {
         };
         let page = Page::new(&format!("{folder}/{MANIFEST}"), manifest.clone().into_bytes()).ok();
         match TemplateSource::from_files(&manifest, texts) {
-            Ok(source) if problems.len() == before => Some(source),
+            Ok(source) if problems.len() == before => Some((source, page)),
             Ok(_) => None,
             Err(found) => {
                 problems.extend(found.into_iter().map(|found| match (&page, &found.key) {
@@ -150,13 +152,24 @@ impl<'a> Library<'a> {
     }
 }
 
-fn compile(folder: &str, source: TemplateSource, problems: &mut Vec<Problem>) -> Option<(TemplateSource, Template)> {
+fn compile(
+    folder: &str,
+    source: TemplateSource,
+    page: Option<&Page>,
+    problems: &mut Vec<Problem>,
+) -> Option<(TemplateSource, Template)> {
     match Template::compile(&source) {
         Ok(template) => Some((source, template)),
         Err(found) => {
-            problems.extend(found.into_iter().map(|found| {
-                let message = format!("column {}: {}", found.column, found.fault);
-                Problem::new(&format!("{folder}/{}.hbs", found.locale), message).at(Some(found.line))
+            problems.extend(found.into_iter().map(|found| match (found.place, page) {
+                (CompilePlace::Text { locale, line, column }, _) => {
+                    let message = format!("column {column}: {}", found.fault);
+                    Problem::new(&format!("{folder}/{locale}.hbs"), message).at(Some(line))
+                }
+                (CompilePlace::Manifest { key }, Some(page)) => page.problem(&key, found.fault.to_string()),
+                (CompilePlace::Manifest { key }, None) => {
+                    Problem::new(&format!("{folder}/{MANIFEST}"), found.fault.to_string()).of(key)
+                }
             }));
             None
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::secret_ref::SecretRef;
+use super::{contact::ChannelType, secret_ref::SecretRef};
 
 /// The providers that herald can hand messages to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,31 @@ impl ProviderKind {
             Self::Twilio => "twilio",
             Self::TeleSign => "telesign",
             Self::Acs => "acs",
+        }
+    }
+
+    /// The name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::TeleSign => "TeleSign",
+            Self::Acs => "Azure Communication Services",
+        }
+    }
+
+    /// Whether messages on such a channel can be handed to it.
+    pub const fn carries(self, channel_type: ChannelType) -> bool {
+        match (self, channel_type) {
+            (_, ChannelType::Sms) | (Self::Twilio, ChannelType::WhatsApp) => true,
+            (Self::TeleSign | Self::Acs, ChannelType::WhatsApp) => false,
+        }
+    }
+
+    /// Whether it takes pictures and files along with a text.
+    pub const fn carries_media(self) -> bool {
+        match self {
+            Self::Twilio => true,
+            Self::TeleSign | Self::Acs => false,
         }
     }
 }
@@ -76,6 +101,9 @@ pub struct TwilioSettings {
     /// That key's secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_secret: Option<SecretRef>,
+    /// A Messaging Service's sid (`MG…`) that the account's senders are members of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messaging_service: Option<String>,
     /// Another place than `https://api.twilio.com`: the sandbox, a proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,

@@ -65,6 +65,11 @@ impl<'de> Deserialize<'de> for ChannelType {
 #[serde(transparent)]
 pub struct Slugs(BTreeMap<String, String>);
 
+/// The slug that says how a message is related to what it is about; with [`REGARDING`] it places the message on a timeline.
+pub const RELATIONSHIP: &str = "entityrelationshipname";
+/// The slug that says what a message is about: the id of a case.
+pub const REGARDING: &str = "regardingobjectid";
+
 /// Two names that differ only in case, with different values.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("\"{0}\" is given twice with different values (names differ only in case)")]
@@ -82,6 +87,11 @@ impl Slugs {
             std::collections::btree_map::Entry::Occupied(taken) if *taken.get() == value => Ok(()),
             std::collections::btree_map::Entry::Occupied(_) => Err(AmbiguousSlug(name.to_owned())),
         }
+    }
+
+    /// Puts a value under a name, whatever stood there.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(fold(name), value.into());
     }
 
     /// The value under a name, in whatever case.

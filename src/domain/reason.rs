@@ -107,6 +107,7 @@ reasons! {
     AccountRefused = "account_refused", Never, Account, "The provider does not accept the account's credentials.";
     AccountSuspended = "account_suspended", Never, Account, "The account is suspended, closed, or out of credit.";
     TrialAccount = "trial_account", Never, Message, "A trial account sends only to numbers verified with the provider.";
+    SandboxNotJoined = "sandbox_not_joined", Never, Message, "The sender is the provider's WhatsApp sandbox, and the recipient has not joined it; send from a WhatsApp number of your own, or have them join.";
     // Not in any table.
     NotDelivered = "not_delivered", Never, Message, "The provider reports that the message was not delivered, without a reason that herald knows.";
     CarrierFault = "carrier_fault", Later, Message, "The carrier failed, without saying why.";

@@ -140,6 +140,8 @@ pub struct Run {
     pub messages: i64,
     /// Rows refused at the door.
     pub rejected: i64,
+    /// Rows taken in that were to leave an activity on a timeline and do not say what they are about.
+    pub unlinked: i64,
     /// Requests that the rows were cut into.
     pub requests: i64,
     /// Requests not yet done.

@@ -55,7 +55,9 @@ impl MessageState {
         if upper.provider_id.is_empty() {
             upper.provider_id = lower.provider_id;
         }
-        if upper.locale.is_empty() {
+        // What was said, and by which way, is known by the answer that it was taken with; before there is one, by the last try.
+        let knows_better = upper.sent_at.is_none() && lower.sent_at.is_some() && !lower.locale.is_empty();
+        if upper.locale.is_empty() || knows_better {
             upper.locale = lower.locale;
             upper.segments = lower.segments;
             upper.via = lower.via;
@@ -118,6 +120,25 @@ mod tests {
             (both.status, both.locale.as_str(), both.segments, both.token, both.sent_at),
             (Status::Delivered, "fr", 2, 3, Some(now))
         );
+    }
+
+    /// Refused by the first way and taken by the second, with a receipt that is quicker than the answer.
+    #[test]
+    fn the_way_that_took_it_is_kept_whatever_comes_first() {
+        let now = Timestamp::from_millis(5);
+        let with = |status, via: &str, locale: &str, sent_at| MessageState {
+            via: via.into(),
+            locale: locale.into(),
+            sent_at,
+            ..MessageState::new(status, None, now)
+        };
+        let refused = with(Status::Queued, "", "fr", None);
+        let answer = with(Status::Sent, "spare", "fr", Some(now));
+        let receipt = with(Status::Delivered, "", "", None);
+        for order in [[&refused, &receipt, &answer], [&refused, &answer, &receipt], [&receipt, &answer, &refused]] {
+            let all = order.into_iter().cloned().reduce(MessageState::merged).unwrap();
+            assert_eq!((all.status, all.via.as_str(), all.locale.as_str()), (Status::Delivered, "spare", "fr"));
+        }
     }
 
     #[test]

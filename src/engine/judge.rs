@@ -6,15 +6,19 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
+        contact::{ChannelType, Slugs},
         locale::Locale,
         message::Status,
         phone::E164,
+        purpose::Purpose,
         reason::{Reason, Why},
         run::{Pinned, RunStatus},
+        session::{self, Closed},
         state::MessageState,
         time::Timestamp,
+        wishes::{SendAs, Wishes},
     },
-    provider::Outgoing,
+    provider::{Approved, Outgoing},
     store::{consents::Consent, messages::StoredMessage, requests::Claimed},
     template::{Template, segments},
 };
@@ -28,16 +32,33 @@ pub struct Facts<'a> {
     pub pinned: &'a Pinned,
     /// Where its run stands.
     pub run_status: RunStatus,
-    /// The run's version of the template, or why there is none.
-    pub template: Result<Arc<Template>, Why>,
+    /// What is said: the run's version of the template, or why there is none.
+    pub content: Result<Content, Why>,
     /// Stored consents of the recipients.
     pub consents: BTreeMap<E164, Consent>,
+    /// SMS or WhatsApp.
+    pub channel_type: ChannelType,
+    /// When each recipient last wrote, where free text depends on it.
+    pub last_inbound: BTreeMap<E164, Timestamp>,
     /// Where the provider calls back, to be followed by the message's id.
     pub callback: Option<String>,
+    /// The channel that messages leave through, if that is not the run's own; else empty.
+    pub via: &'a str,
+    /// When the request was first tried, or is about to be.
+    pub first_sent: Timestamp,
     /// Whether the provider may be asked about a doubt once more.
     pub may_ask_again: bool,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What a run's messages say.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// This template, in the contact's words.
+    Template(Arc<Template>),
+    /// What each message brings along (answers in conversations).
+    Own,
 }
 
 /// A rendered message.
@@ -45,6 +66,8 @@ pub struct Facts<'a> {
 pub struct Ready {
     /// Its place in the run.
     pub seq: i64,
+    /// The channel that it leaves through, if that is not its run's own; else empty.
+    pub via: String,
     /// What the adapter gets.
     pub outgoing: Outgoing,
     /// The locale that was chosen.
@@ -63,7 +86,29 @@ pub enum Decision {
     /// Hand it over.
     Send(Ready),
     /// Find out whether it was handed over, before anything else.
-    Ask(Ready),
+    Ask(Doubt),
+}
+
+/// A message that may have been handed over.
+#[derive(Debug)]
+pub struct Doubt {
+    /// As it was, or would have been; with the channel that it left through.
+    pub ready: Ready,
+    /// What would keep it from being sent now: then it is asked about, but not sent again.
+    pub bar: Option<(Status, Why)>,
+}
+
+/// Under these names a message brings its own text and media along.
+const OWN_TEXT: &str = "text";
+const OWN_MEDIA: &str = "media";
+
+/// What is said to one contact.
+struct Said {
+    text: String,
+    locale: String,
+    approved: Option<Approved>,
+    media: Vec<String>,
+    purpose: Purpose,
 }
 
 impl Facts<'_> {
@@ -73,15 +118,25 @@ impl Facts<'_> {
         if message.status().is_settled() && !doubtful {
             return Decision::Nothing;
         }
-        if !doubtful && let Some((status, reason)) = self.bar(message) {
+        let bar = self.bar(message);
+        if !doubtful && let Some((status, reason)) = bar {
             return self.end(status, reason.into());
         }
-        match self.render(message) {
-            Ok(ready) if doubtful => Decision::Ask(ready),
-            Ok(ready) => Decision::Send(ready),
+        let (ready, late) = match self.render(message) {
+            Ok((ready, session)) => (ready, self.late_bar(session)),
             // It was rendered once, so this is damage; but the doubt stays.
-            Err(why) if doubtful => self.end(Status::Uncertain, why),
-            Err(why) => self.end(Status::Failed, why),
+            Err(why) if doubtful => return self.end(Status::Uncertain, why),
+            Err(why) => return self.end(Status::Failed, why),
+        };
+        let bar = bar.map(|(status, reason)| (status, reason.into())).or(late);
+        match bar {
+            bar if doubtful => {
+                let left_by = message.state.as_ref().filter(|state| state.status == Status::Uncertain);
+                let via = left_by.map_or(&self.request.via, |state| &state.via).clone();
+                Decision::Ask(Doubt { ready: Ready { via, ..ready }, bar })
+            }
+            Some((status, why)) => self.end(status, why),
+            None => Decision::Send(ready),
         }
     }
 
@@ -96,42 +151,122 @@ impl Facts<'_> {
         }
     }
 
+    /// The rules that need no text (SPEC 7, 1 to 3).
     fn bar(&self, message: &StoredMessage) -> Option<(Status, Reason)> {
         let opted_out = self.consents.get(&message.to) == Some(&Consent::Out);
-        let too_old = self.now.since(self.request.accepted_at) > self.pinned.valid_for.0;
         let bars = [
             (self.run_status == RunStatus::Cancelling, Status::Cancelled, Reason::Cancelled),
             (opted_out, Status::Suppressed, Reason::OptedOut),
             (!message.opted_in, Status::Suppressed, Reason::NotOptedIn),
             (message.repeat, Status::Suppressed, Reason::Duplicate),
-            (too_old, Status::Expired, Reason::Expired),
         ];
         bars.into_iter().find(|(applies, ..)| *applies).map(|(_, status, reason)| (status, reason))
     }
 
-    fn render(&self, message: &StoredMessage) -> Result<Ready, Why> {
-        let template = self.template.as_ref().map_err(Clone::clone)?;
-        let damaged = |problem: &dyn std::fmt::Display| Why::detailed(Reason::TemplateFailed, problem.to_string());
-        let slugs = message.read_slugs().map_err(|problem| damaged(&problem))?;
-        let wanted: Option<Locale> = if message.locale.is_empty() { None } else { message.locale.parse().ok() };
-        let rendered = template.render(wanted.as_ref(), &slugs)?;
-        let counted = segments(&rendered.text);
+    /// The rules that come after them (SPEC 7, 5 and 7).
+    fn late_bar(&self, session: Result<(), Closed>) -> Option<(Status, Why)> {
+        let too_old = self.now.since(self.request.accepted_at) > self.pinned.valid_for.0;
+        match session {
+            Err(closed) => Some((Status::Failed, closed.why())),
+            Ok(()) if too_old => Some((Status::Expired, Reason::Expired.into())),
+            Ok(()) => None,
+        }
+    }
+
+    fn render(&self, message: &StoredMessage) -> Result<(Ready, Result<(), Closed>), Why> {
+        let said = self.say(message)?;
+        let session = if said.approved.is_none() { self.session(message.to) } else { Ok(()) };
+        let counted = segments(&said.text);
         let age = self.now.since(self.request.accepted_at);
         let outgoing = Outgoing {
             id: message.id,
+            among: (self.request.first_seq, self.request.first_seq + self.request.size - 1),
             to: message.to,
-            text: rendered.text,
-            approved: None,
-            media: Vec::new(),
-            purpose: template.source().purpose,
-            first_sent: self.now,
+            text: said.text,
+            approved: said.approved,
+            media: said.media,
+            purpose: said.purpose,
+            first_sent: self.first_sent,
             callback_url: self.callback.as_ref().map(|base| format!("{base}?message={}", message.id)),
             valid_for: self.pinned.valid_for.0.saturating_sub(age),
         };
-        Ok(Ready { seq: message.id.seq, outgoing, locale: rendered.locale.to_string(), segments: counted.segments })
+        let via = self.via.to_owned();
+        Ok((Ready { seq: message.id.seq, via, outgoing, locale: said.locale, segments: counted.segments }, session))
+    }
+
+    /// Whether free text may be sent to this person.
+    fn session(&self, to: E164) -> Result<(), Closed> {
+        if session::is_kept(self.channel_type) {
+            session::is_open(self.last_inbound.get(&to).copied(), self.now).map(drop)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn say(&self, message: &StoredMessage) -> Result<Said, Why> {
+        let slugs = message.read_slugs().map_err(|problem| damaged(&problem))?;
+        match self.content.as_ref().map_err(Clone::clone)? {
+            Content::Template(template) => {
+                let wanted: Option<Locale> = if message.locale.is_empty() { None } else { message.locale.parse().ok() };
+                match self.channel_type {
+                    ChannelType::Sms => free_text(template, wanted.as_ref(), &slugs),
+                    ChannelType::WhatsApp => whatsapp(template, wanted.as_ref(), &slugs),
+                }
+            }
+            Content::Own => {
+                let media = slugs.get(OWN_MEDIA).map(serde_json::from_str).transpose();
+                Ok(Said {
+                    text: slugs.get(OWN_TEXT).ok_or(Reason::EmptyMessage)?.to_owned(),
+                    locale: message.locale.clone(),
+                    approved: None,
+                    media: media.map_err(|problem| damaged(&problem))?.unwrap_or_default(),
+                    purpose: Purpose::Transactional,
+                })
+            }
+        }
     }
 
     fn end(&self, status: Status, why: Why) -> Decision {
         Decision::End(MessageState { token: self.request.token, ..MessageState::new(status, Some(why), self.now) })
     }
 }
+
+fn damaged(problem: &dyn std::fmt::Display) -> Why {
+    Why::detailed(Reason::TemplateFailed, problem.to_string())
+}
+
+fn free_text(template: &Template, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Said, Why> {
+    let rendered = template.render(wanted, slugs)?;
+    Ok(Said {
+        text: rendered.text,
+        locale: rendered.locale.to_string(),
+        approved: None,
+        media: template.media().to_vec(),
+        purpose: template.source().purpose,
+    })
+}
+
+/// The approved content if there is some, unless the contact asks for free text (SPEC 6).
+fn whatsapp(template: &Template, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Said, Why> {
+    let wishes = Wishes::of(slugs).map_err(|problem| damaged(&problem))?;
+    match (template.has_approved(), wishes.send_as) {
+        (true, None | Some(SendAs::Template)) => {
+            let rendered = template.render_approved(wanted, slugs, Some(&wishes.parameters))?;
+            Ok(Said {
+                text: rendered.text,
+                locale: rendered.locale.to_string(),
+                approved: Some(Approved { content_id: rendered.content_id, variables: rendered.variables }),
+                media: Vec::new(),
+                purpose: template.source().purpose,
+            })
+        }
+        (false, Some(SendAs::Template)) => Err(Why::detailed(
+            Reason::InvalidTemplate,
+            "the contact asks for approved content, and the template has none",
+        )),
+        (true, Some(SendAs::Text)) | (false, None | Some(SendAs::Text)) => free_text(template, wanted, slugs),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,17 @@
 //! Read `dispatcher` (who is next), `sender` (one request), then `committer` (how words become durable). The database is
 //! the only queue: nothing waits in memory but what a slot is working on.
 
+mod circuits;
 mod committer;
 mod dispatcher;
+mod doubts;
 mod judge;
 mod lease;
 mod pace;
+mod route;
 mod sender;
 mod transport;
+mod validate;
 mod verdict;
 
 // It needs the engine's inside, and everything around it as well (definitions, intake, the sandbox), which no file here may
@@ -25,6 +29,7 @@ use tokio::{sync::watch, task::JoinHandle};
 pub use committer::{Committer, NotWritten, Patience};
 pub use dispatcher::Ended;
 pub use transport::{Answer, NoClient, Transport};
+pub use validate::{Validated, validate};
 
 use crate::{
     book::{Book, Books},
@@ -32,7 +37,7 @@ use crate::{
     config::WorkerConfig,
     domain::{
         fairness::Slots,
-        id::OrgId,
+        id::{OrgId, RunId},
         message::Status,
         reason::{Scope, Why},
         retry::RetryPolicy,
@@ -48,7 +53,9 @@ use crate::{
     },
     telemetry::Metrics,
 };
+use circuits::Circuits;
 use pace::Paces;
+use route::Route;
 use verdict::{Trial, Verdict};
 
 /// Slots that only automatic messages may use, in percent of all.
@@ -82,6 +89,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     transport: Transport,
     paces: Paces,
+    circuits: Circuits,
     policy: RetryPolicy,
     public_url: Option<String>,
     words: Committer<(Arc<Claimed>, Word), Fence>,
@@ -159,6 +167,7 @@ impl Shared {
             Committer::start(parts.clock.clone(), Patience::Endless, settle(store, clock, metrics));
         let shared = Arc::new(Self {
             paces: Paces::new(parts.clock.clone()),
+            circuits: Circuits::default(),
             policy: RetryPolicy::default(),
             store: parts.store,
             books: parts.books,
@@ -204,9 +213,10 @@ impl Shared {
         }
     }
 
-    /// Stops whatever sends through a refused sender: every running run of the account, or of the channel only.
-    async fn stop_sender(&self, book: &Book, account: &str, channel: &str, why: &Why) -> Result<(), StoreError> {
-        let org = &book.organization.id;
+    /// Stops whatever sends through a refused sender and has no other way: every running run of the account, or of the channel
+    /// only; and the run that met the refusal.
+    async fn stop_sender(&self, book: &Book, route: &Route, met: RunId, why: &Why) -> Result<(), StoreError> {
+        let (org, account) = (&book.organization.id, route.account.name.as_str());
         let whole_account = why.reason.scope() == Scope::Account;
         if whole_account {
             let before = self.store.account_state(org, account).await?.unwrap_or_default();
@@ -214,8 +224,14 @@ impl Shared {
         }
         for run in self.store.running_runs(org).await? {
             let Some((pinned, _)) = self.store.run_facts(org, run).await? else { continue };
-            let through_account = book.channel(&pinned.channel).is_ok_and(|channel| channel.account == account);
-            if pinned.channel == channel || (whole_account && through_account) {
+            let Ok(channel) = book.channel(&pinned.channel) else { continue };
+            let stopped = if whole_account {
+                // Its fallback, if it has one, is tried by whoever claims next; should that be stopped too, the run is held then.
+                channel.account == account && channel.fallback.is_none()
+            } else {
+                pinned.channel == route.channel_name || run == met
+            };
+            if stopped {
                 self.store.stop_run(org, run, "held", &why.to_string()).await?;
             }
         }

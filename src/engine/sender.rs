@@ -4,42 +4,45 @@
 //! leave in waves, as many as the channel's pace lets go in half a second, so that a crash leaves few in doubt and a pause is
 //! noticed soon.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
 use super::{
     Shared,
-    judge::{Decision, Facts, Ready},
+    committer::NotWritten,
+    judge::{Content, Decision, Doubt, Facts, Ready},
     lease::Lease,
-    pace::Pace,
-    verdict::{Verdict, Wish, ask_after},
+    route::{NoRoute, Route},
+    transport::Answer,
+    verdict::Verdict,
 };
 use crate::{
-    book::{Book, ReadyAccount, sender_of},
+    book::{Book, Unusable},
     clock::Stopwatch,
     domain::{
+        circuit::{Passage, Seen},
         contact::ChannelType,
-        definition::{Channel, OnUncertain},
         id::ConsentChangeId,
         message::Status,
+        pace::Unit,
         phone::E164,
+        polling::{self, Receipts},
         quota,
         reason::{Reason, Why},
         run::{Pinned, RunStatus},
+        session,
         state::MessageState,
         time::Timestamp,
     },
-    provider::{Call, Found, InDoubt, Provider, Sender},
+    provider::Call,
     store::{
         StoreError,
         consents::{Consent, ConsentChange},
         requests::Claimed,
-        settle::{Fence, Finish, Word},
+        settle::{Fence, Finish, Intent, Word},
     },
 };
-
-use super::{committer::NotWritten, transport::Answer};
 
 /// Outcomes are written at least so often while others of the same wave are still awaited.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -57,26 +60,26 @@ pub enum LetGo {
     NotWritten(#[from] NotWritten),
 }
 
-/// Who sends a request, and how.
-struct Route {
-    book: Arc<Book>,
-    channel_name: String,
-    channel: Channel,
-    account: ReadyAccount,
-    provider: Arc<dyn Provider>,
-    sender: Sender,
-    pace: Arc<Pace>,
+/// A request being sent.
+pub(super) struct Job<'a> {
+    pub shared: &'a Shared,
+    pub request: &'a Arc<Claimed>,
+    pub book: Arc<Book>,
+    pub pinned: Pinned,
+    pub route: Arc<Route>,
+    pub verdict: Verdict,
+    lease: Lease,
+    claimed_at: Timestamp,
+    first_sent: Timestamp,
+    /// Whether a call may have been made for it.
+    begun: Begun,
 }
 
-/// A request being sent.
-struct Job<'a> {
-    shared: &'a Shared,
-    request: &'a Arc<Claimed>,
-    lease: Lease,
-    pinned: Pinned,
-    route: Route,
-    claimed_at: Timestamp,
-    verdict: Verdict,
+/// Whether a call may have been made for a request by this holder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    No,
+    Yes,
 }
 
 /// Sends what is to be sent of a request, and gives it back.
@@ -90,18 +93,44 @@ pub async fn send(
     let Some((pinned, run_status)) = shared.store.run_facts(&request.org, request.id.run).await? else {
         return Ok(()); // the run is gone, and the request with it
     };
-    let route = match route(shared, book, &pinned) {
+    let now = shared.clock.now();
+    let route = match shared.route(&book, &pinned, now).await? {
         Ok(route) => route,
-        Err(why) => return hold(shared, &request, why).await,
+        Err(NoRoute::Held(why)) => return hold(shared, &request, why, claimed_at).await,
+        Err(NoRoute::Shut(until)) => return put_off(shared, &request, until, claimed_at).await,
     };
-    let verdict = Verdict::new(request.token);
-    let mut job = Job { shared, request: &request, lease, pinned, route, claimed_at, verdict };
-    let (ready, doubts) = job.judge(run_status).await?;
-    let ready = job.settle_doubts(doubts, ready).await?;
-    if job.send_waves(ready).await? == Held::Yes {
-        job.give_back().await?;
+    let first_sent = first_sent(&request, &route, now);
+    let (verdict, begun) = (Verdict::new(request.token), Begun::No);
+    let request = &request;
+    let mut job = Job { shared, request, book, pinned, route, verdict, lease, claimed_at, first_sent, begun };
+    let (mut ready, doubts) = job.judge(run_status).await?;
+    let again = job.settle_doubts(doubts, &mut ready).await?;
+    let fresh = (job.route.clone(), ready);
+    for (route, ready) in again.into_iter().chain([fresh]) {
+        match job.send_waves(&route, ready).await? {
+            Waves::Made => {}
+            Waves::Ended => break,
+            Waves::Lost => return Ok(()),
+        }
     }
-    Ok(())
+    job.give_back().await
+}
+
+/// The same time in every try, as long as the provider would know it again.
+fn first_sent(request: &Claimed, route: &Route, now: Timestamp) -> Timestamp {
+    let known = |first: &Timestamp| route.provider.repeats_within().is_none_or(|within| now.since(*first) < within);
+    request.first_sent.filter(known).unwrap_or(now)
+}
+
+/// What became of the waves of one way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waves {
+    /// All were made.
+    Made,
+    /// The rest is not to be made now.
+    Ended,
+    /// The request is no longer this worker's.
+    Lost,
 }
 
 /// Whether the request is still this worker's.
@@ -111,48 +140,52 @@ enum Held {
     No,
 }
 
-fn route(shared: &Shared, book: Arc<Book>, pinned: &Pinned) -> Result<Route, Why> {
-    let unusable = |problem: crate::book::Unusable| Why::detailed(Reason::NotConfigured, problem.to_string());
-    let channel = book.channel(&pinned.channel).map_err(unusable)?.clone();
-    let account = book.account(&channel.account).map_err(unusable)?.clone();
-    let provider = account.provider.clone().map_err(unusable)?;
-    let sender = sender_of(&channel);
-    let pace = shared.paces.of(&book.organization.id, &pinned.channel, channel.pace(account.kind));
-    Ok(Route { channel_name: pinned.channel.clone(), channel, account, provider, sender, pace, book })
-}
-
 /// The run cannot go on as things stand: it is held, its messages stay queued, and an operator reads why.
-async fn hold(shared: &Shared, request: &Arc<Claimed>, why: Why) -> Result<(), LetGo> {
+async fn hold(shared: &Shared, request: &Arc<Claimed>, why: Why, claimed_at: Timestamp) -> Result<(), LetGo> {
     tracing::error!(org = %request.org, run = %request.id.run, %why, "a run is held");
     shared.store.stop_run(&request.org, request.id.run, "held", &why.to_string()).await?;
+    put_off(shared, request, shared.clock.now().plus(LATER), claimed_at).await
+}
+
+/// The request is given back untouched.
+async fn put_off(
+    shared: &Shared,
+    request: &Arc<Claimed>,
+    until: Timestamp,
+    claimed_at: Timestamp,
+) -> Result<(), LetGo> {
     if request.begun > 0 {
         // An earlier holder vanished and may have handed messages over. Giving the request back would say that everything
         // begun has its outcome, and the next holder would send again: it is left to its lease instead, doubts and all.
         return Ok(());
     }
-    let finish = Some(Finish::RetryAt(shared.clock.now().plus(LATER)));
+    let finish = Some(Finish::PutOff { until, claimed_at });
     shared.say(request, Word { finish, ..Word::default() }).await?;
     Ok(())
 }
 
 impl Job<'_> {
-    async fn judge(&mut self, run_status: RunStatus) -> Result<(Vec<Ready>, Vec<Ready>), LetGo> {
+    async fn judge(&mut self, run_status: RunStatus) -> Result<(Vec<Ready>, Vec<Doubt>), LetGo> {
         let messages = self.shared.store.messages_of(self.request).await?;
         let people: Vec<E164> = messages.iter().map(|message| message.to).collect();
         let channel_type: ChannelType = self.route.channel.channel_type;
         let consents = self.shared.store.consents(&self.request.org, channel_type, &people).await?;
-        let template = match self.pinned.template {
-            Some(template) => self.shared.books.template(&self.route.book, template, self.pinned.version).await?,
-            None => Err(crate::book::Unusable("the run has no template".to_owned())),
+        let last_inbound = if session::is_kept(channel_type) {
+            self.shared.store.last_inbound(&self.request.org, &self.route.channel_name, &people).await?
+        } else {
+            BTreeMap::new()
         };
-        let callback = self.shared.callback_url(&self.route.book, &self.route.account.name);
         let facts = Facts {
             request: self.request,
             pinned: &self.pinned,
             run_status,
-            template: template.map_err(|problem| Why::detailed(Reason::TemplateFailed, problem.to_string())),
+            content: self.content().await?,
             consents,
-            callback,
+            channel_type,
+            last_inbound,
+            callback: self.shared.callback_url(&self.book, &self.route.account.name),
+            via: &self.route.via,
+            first_sent: self.first_sent,
             may_ask_again: self.request.attempts < i64::from(self.shared.policy.attempts),
             now: self.shared.clock.now(),
         };
@@ -168,80 +201,29 @@ impl Job<'_> {
         Ok((ready, doubts))
     }
 
-    /// Finds out about messages that may have been handed over; those that certainly were not join the ready ones.
-    async fn settle_doubts(&mut self, doubts: Vec<Ready>, mut ready: Vec<Ready>) -> Result<Vec<Ready>, LetGo> {
-        let mut taken: Vec<String> = Vec::new();
-        for doubtful in doubts {
-            self.shared.metrics.in_doubt(self.route.account.kind.as_str(), Reason::WorkerLost);
-            match self.ask(&doubtful, &taken).await? {
-                Some(Found::Sent { provider_id, status, why }) => {
-                    taken.push(provider_id.clone());
-                    self.verdict.found(&doubtful, provider_id, status, why, self.shared.clock.now())
-                }
-                Some(Found::NotSent) => ready.push(doubtful),
-                Some(Found::Unknown(why)) => {
-                    let wish = Wish::AskAgain(ask_after(self.request.attempts));
-                    self.verdict.doubt(&doubtful, why, wish, self.shared.clock.now())
-                }
-                None if self.pinned.on_uncertain == OnUncertain::Resend => ready.push(doubtful),
-                None => {
-                    self.verdict.doubt(&doubtful, Reason::WorkerLost.into(), Wish::Nothing, self.shared.clock.now())
-                }
-            }
-        }
-        ready.sort_by_key(|one| one.seq);
-        Ok(ready)
+    async fn content(&self) -> Result<Result<Content, Why>, StoreError> {
+        let Some(template) = self.pinned.template else { return Ok(Ok(Content::Own)) };
+        let template = self.shared.books.template(&self.book, template, self.pinned.version).await?;
+        let failed = |problem: Unusable| Why::detailed(Reason::TemplateFailed, problem.to_string());
+        Ok(template.map(Content::Template).map_err(failed))
     }
 
-    /// Asks the provider about one message; `None` if it cannot be asked. Two messages with one text to one person look alike
-    /// there, and one id is not an answer for both: ids that others bear (`taken` by this request, or in the store) are put
-    /// aside, and what is left of the answer is judged again.
-    async fn ask(&self, doubtful: &Ready, taken: &[String]) -> Result<Option<Found>, LetGo> {
-        let outgoing = &doubtful.outgoing;
-        let mut doubt = InDoubt {
-            sender: self.route.sender.clone(),
-            message: outgoing.clone(),
-            since: self.request.accepted_at,
-            others: taken.to_vec(),
-        };
-        let Some(question) = self.route.provider.lookup(self.shared.stamp(), &doubt) else { return Ok(None) };
-        let reply = match self.shared.transport.call(&question).await {
-            Answer::Reply(reply) => reply,
-            Answer::NotSent(detail) | Answer::PerhapsSent(detail) => {
-                return Ok(Some(Found::Unknown(Why::detailed(Reason::NoAnswer, detail))));
-            }
-        };
-        loop {
-            let found = self.route.provider.found(&doubt, &reply);
-            let Found::Sent { provider_id, .. } = &found else { return Ok(Some(found)) };
-            if doubt.others.contains(provider_id) {
-                let why = Why::detailed(Reason::Unreadable, "the provider names a message that is known to be another");
-                return Ok(Some(Found::Unknown(why)));
-            }
-            let store = &self.shared.store;
-            if !store.provider_id_taken(&self.request.org, outgoing.to, provider_id, outgoing.id).await? {
-                return Ok(Some(found));
-            }
-            doubt.others.push(provider_id.clone());
-        }
-    }
-
-    async fn send_waves(&mut self, ready: Vec<Ready>) -> Result<Held, LetGo> {
-        let mut waves = ready.chunks(self.route.pace.wave());
+    async fn send_waves(&mut self, route: &Route, ready: Vec<Ready>) -> Result<Waves, LetGo> {
+        let mut waves = ready.chunks(route.pace.wave());
         while let Some(wave) = waves.next() {
             let rest = || wave.iter().chain(waves.clone().flatten());
-            if self.shared.clock.now() > quota::use_by(self.claimed_at) && wave[0].seq == ready[0].seq {
-                // Booked in one part of the hour and used in another: given back instead, to be booked again.
-                self.verdict.try_again_at(self.shared.clock.now());
-                return Ok(Held::Yes);
+            if let Some(until) = self.barrier(route) {
+                self.verdict.put_off(until);
+                return Ok(Waves::Ended);
             }
             let begun = wave.last().map_or(0, |last| last.seq - self.request.first_seq + 1);
-            let word = Word { intent: Some(begun), states: self.verdict.take(), finish: None };
+            let intent = Some(Intent { begun, via: route.via.clone(), first_sent: self.first_sent });
+            let word = Word { intent, states: self.verdict.take(), finish: None };
             match self.shared.say(self.request, word).await? {
-                Fence::Lost => return Ok(Held::No),
+                Fence::Lost => return Ok(Waves::Lost),
                 Fence::Held(RunStatus::Paused | RunStatus::Held) => {
-                    self.verdict.try_again_at(self.shared.clock.now());
-                    return Ok(Held::Yes);
+                    self.verdict.put_off(self.shared.clock.now());
+                    return Ok(Waves::Ended);
                 }
                 Fence::Held(RunStatus::Cancelling | RunStatus::Cancelled) => {
                     let now = self.shared.clock.now();
@@ -249,26 +231,39 @@ impl Job<'_> {
                         self.verdict
                             .add(one.seq, MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now))
                     });
-                    return Ok(Held::Yes);
+                    return Ok(Waves::Made);
                 }
                 Fence::Held(RunStatus::Importing | RunStatus::Running | RunStatus::Completed | RunStatus::Failed) => {}
             }
-            if self.send_wave(wave).await? == Held::No {
-                return Ok(Held::No);
+            self.begun = Begun::Yes;
+            if self.send_wave(route, wave).await? == Held::No {
+                return Ok(Waves::Lost);
             }
             if let Some(why) = self.verdict.stop() {
-                self.stop(why).await?;
-                return Ok(Held::Yes);
+                self.stop(route, why).await?;
+                return Ok(Waves::Ended);
             }
         }
-        Ok(Held::Yes)
+        Ok(Waves::Made)
+    }
+
+    /// Until when the next wave must wait, if it must.
+    fn barrier(&self, route: &Route) -> Option<Timestamp> {
+        let now = self.shared.clock.now();
+        match (self.begun, route.breaker.ask(now)) {
+            // Booked in one part of the hour and used in another: given back instead, to be booked again.
+            (Begun::No, _) if now > quota::use_by(self.claimed_at) => Some(now),
+            // Whoever chose the way has asked already, and may be the trial.
+            (Begun::No, _) | (Begun::Yes, Passage::Free) => None,
+            (Begun::Yes, Passage::Shut { until }) => Some(until),
+        }
     }
 
     /// Makes the calls of a wave side by side, writing outcomes as they come.
-    async fn send_wave(&mut self, wave: &[Ready]) -> Result<Held, LetGo> {
+    async fn send_wave(&mut self, route: &Route, wave: &[Ready]) -> Result<Held, LetGo> {
         let outgoing: Vec<_> = wave.iter().map(|one| one.outgoing.clone()).collect();
-        let calls = self.route.provider.calls(self.shared.stamp(), &self.route.sender, &outgoing);
-        let (shared, route, lease) = (self.shared, &self.route, &self.lease);
+        let calls = route.provider.calls(self.shared.stamp(), &route.sender, &outgoing);
+        let (shared, lease) = (self.shared, &self.lease);
         let mut under_way: FuturesUnordered<_> =
             calls.iter().map(|call| make(shared, route, lease, call, wave)).collect();
         let mut written = Stopwatch::start();
@@ -279,14 +274,14 @@ impl Job<'_> {
                 Ok(None) => return Ok(Held::Yes),
                 Ok(Some((call, answer))) => {
                     let found = self.verdict.judge(
-                        &*self.route.provider,
+                        &*route.provider,
                         call,
                         answer,
                         wave,
                         self.shared.trial(self.request, &self.pinned, now),
                     );
                     if let Some(asked) = found {
-                        self.route.pace.slow_down(asked);
+                        route.pace.slow_down(asked);
                     }
                 }
                 Err(_) => {}
@@ -304,17 +299,20 @@ impl Job<'_> {
         }
     }
 
-    /// The account or the sender is refused: everything that would leave through it waits for an operator.
-    async fn stop(&mut self, why: Why) -> Result<(), LetGo> {
-        let account = &self.route.account.name;
-        tracing::error!(org = %self.request.org, account, channel = self.route.channel_name, %why, "the provider refuses the sender; its runs are held");
-        self.shared.stop_sender(&self.route.book, account, &self.route.channel_name, &why).await?;
+    /// The account or the sender is refused: everything that would leave through it, and no other way, waits for an operator.
+    async fn stop(&mut self, route: &Route, why: Why) -> Result<(), LetGo> {
+        let account = &route.account.name;
+        tracing::error!(org = %self.request.org, account, channel = route.channel_name, %why, "the provider refuses the sender");
+        self.shared.stop_sender(&self.book, route, self.request.id.run, &why).await?;
         self.verdict.try_again_at(self.shared.clock.now());
         Ok(())
     }
 
     async fn give_back(&mut self) -> Result<(), LetGo> {
-        let finish = self.verdict.finish();
+        let untouched_since = (self.begun == Begun::No).then_some(self.claimed_at);
+        let receipts = if self.shared.public_url.is_some() { Receipts::Expected } else { Receipts::Never };
+        let poll_at = self.route.provider.polls().then(|| polling::first(receipts, self.shared.clock.now()));
+        let finish = self.verdict.finish(untouched_since, poll_at);
         self.keep_opt_outs().await?;
         self.shared.count(&self.verdict, self.route.account.kind.as_str());
         let word = Word { intent: None, states: self.verdict.take(), finish: Some(finish) };
@@ -347,8 +345,11 @@ impl Job<'_> {
 /// One call, when the channel's pace and a free place allow.
 async fn make<'a>(shared: &Shared, route: &Route, lease: &Lease, call: &'a Call, wave: &[Ready]) -> (&'a Call, Answer) {
     let carried = call.carries.iter().filter_map(|(id, _)| wave.iter().find(|one| one.seq == id.seq));
-    let segments = carried.map(|one| one.segments).sum();
-    route.pace.ready(segments).await;
+    let units = match route.unit {
+        Unit::Segments => carried.map(|one| one.segments).sum(),
+        Unit::Messages => u32::try_from(carried.count()).unwrap_or(u32::MAX),
+    };
+    route.pace.ready(units).await;
     let _place = shared.transport.place().await;
     let watch = Stopwatch::start();
     // The wait for the pace and the place can outlast what allowed the call.
@@ -360,5 +361,13 @@ async fn make<'a>(shared: &Shared, route: &Route, lease: &Lease, call: &'a Call,
     }
     let answer = shared.transport.call(&call.request).await;
     shared.metrics.provider_call(route.account.kind.as_str(), watch.elapsed());
+    route.breaker.note(seen(&answer), shared.clock.now());
     (call, answer)
+}
+
+fn seen(answer: &Answer) -> Seen {
+    match answer {
+        Answer::Reply(reply) if reply.status < 500 => Seen::Answer,
+        Answer::Reply(_) | Answer::NotSent(_) | Answer::PerhapsSent(_) => Seen::Fault,
+    }
 }

@@ -61,6 +61,7 @@ pub struct Verdict {
     token: i64,
     states: Vec<(i64, MessageState)>,
     retry_at: Option<Timestamp>,
+    put_off: Option<Timestamp>,
     stop: Option<Why>,
     counted: Vec<(Status, Option<Reason>)>,
     opted_out: Vec<(E164, String)>,
@@ -69,7 +70,15 @@ pub struct Verdict {
 impl Verdict {
     /// Nothing yet, in the attempt with this fence.
     pub fn new(token: i64) -> Self {
-        Self { token, states: Vec::new(), retry_at: None, stop: None, counted: Vec::new(), opted_out: Vec::new() }
+        Self {
+            token,
+            states: Vec::new(),
+            retry_at: None,
+            put_off: None,
+            stop: None,
+            counted: Vec::new(),
+            opted_out: Vec::new(),
+        }
     }
 
     /// Adds what became of a message.
@@ -187,9 +196,18 @@ impl Verdict {
         self.stop.clone()
     }
 
-    /// What becomes of the request.
-    pub fn finish(&self) -> Finish {
-        self.retry_at.map_or(Finish::Done, Finish::RetryAt)
+    /// What is left is not begun now; it is wanted again at this time.
+    pub fn put_off(&mut self, until: Timestamp) {
+        self.put_off = Some(until);
+    }
+
+    /// What becomes of the request: as `claimed_at` if no call was made for it, and to be polled at `poll_at` if it is done.
+    pub fn finish(&self, untouched_since: Option<Timestamp>, poll_at: Option<Timestamp>) -> Finish {
+        match (self.retry_at, self.put_off, untouched_since) {
+            (None, None, _) => Finish::Done { poll_at },
+            (None, Some(until), Some(claimed_at)) => Finish::PutOff { until, claimed_at },
+            (retry_at, put_off, _) => Finish::RetryAt(retry_at.into_iter().chain(put_off).min().unwrap_or_default()),
+        }
     }
 
     /// The outcomes that are not written yet; they count as written from now on.
@@ -217,6 +235,7 @@ fn rendered(ready: &Ready, status: Status, why: Option<Why>, now: Timestamp) -> 
     MessageState {
         locale: ready.locale.clone(),
         segments: i64::from(ready.segments),
+        via: ready.via.clone(),
         ..MessageState::new(status, why, now)
     }
 }

@@ -2,67 +2,89 @@
 //! form that the provider demands.
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{OriginalUri, Path, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 
-use super::{Shared, problem::Problem};
+use super::{
+    Api, Shared,
+    doors::{self, Refused, Token},
+    problem::Problem,
+};
 use crate::{
-    definitions::token_org,
     inbound::callbacks::{self, NotRead, keep},
     provider::{self, Acknowledgement, Hook},
     store::access::TokenKind,
     telemetry::Received,
 };
 
-pub(super) async fn receive(
-    State(api): Shared,
-    Path(token): Path<String>,
-    method: Method,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let unknown = || Problem::not_found("there is no account at this address");
-    let org = token_org(&token).ok_or_else(unknown)?;
+/// How callbacks are counted as long as nobody knows whose they are.
+const UNKNOWN: &str = "unknown";
+
+pub(super) async fn receive(State(api): Shared, token: Token, request: Request) -> Result<Response, Problem> {
+    let mut provider = UNKNOWN;
+    take(&api, token, request, &mut provider).await.map_err(|refused| {
+        api.metrics.callback(provider, refused.result);
+        refused.problem
+    })
+}
+
+/// Takes a callback; `label` becomes the provider's name as soon as it is known.
+async fn take(api: &Api, token: Token, request: Request, label: &mut &'static str) -> Result<Response, Refused> {
+    let method = method(request.method())?;
+    let unknown = || Refused::unknown("account");
+    let (org, token) = doors::token(token).ok_or_else(unknown)?;
     let account = api.store.token(&org, TokenKind::Account, &token).await?.ok_or_else(unknown)?;
-    let method = match method {
-        Method::GET => provider::Method::Get,
-        Method::POST => provider::Method::Post,
-        Method::OPTIONS => provider::Method::Options,
-        _ => return Err(Problem::method_not_allowed()),
-    };
-    let body = body.map_err(|problem| Problem::new(problem.status(), "body_too_large", problem.body_text()))?;
     let book = api.books.current(&org).await?.ok_or_else(unknown)?;
     let ready = book.account(&account).map_err(|_| unknown())?;
+    *label = ready.kind.as_str();
     let provider = ready
         .provider
         .as_ref()
-        .map_err(|problem| Problem::unavailable(format!("callbacks cannot be verified: {problem}")))?;
+        .map_err(|problem| Refused::unavailable(format!("callbacks cannot be verified: {problem}")))?;
 
-    let path = uri.path_and_query().map_or("", |path| path.as_str());
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let pairs =
-        headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
-    let hook = Hook { method, url: api.reader.url(host, path), headers: pairs.collect(), body };
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let url = api.reader.url(host, path);
+    let texts = request
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let headers = texts.collect();
+    let hook = Hook { method, url, headers, body: doors::body(request, api.max_body_bytes).await? };
     let now = api.clock.now();
     let said = callbacks::read(&**provider, &hook).map_err(|problem| {
         let (result, status) = match problem {
             NotRead::NotGenuine(_) => (Received::NotGenuine, StatusCode::FORBIDDEN),
             NotRead::Unreadable(_) => (Received::Unreadable, StatusCode::BAD_REQUEST),
         };
-        api.metrics.callback(ready.kind.as_str(), result);
-        Problem::new(status, problem.code(), problem.to_string())
+        Refused::new(result, Problem::new(status, problem.code(), problem.to_string()))
     })?;
-    for inbound in said {
-        if let Some(callback) = keep(inbound, &account, now) {
-            api.callbacks.say((org.clone(), callback)).await?;
-        }
-        api.metrics.callback(ready.kind.as_str(), Received::Recorded);
+    let mut result = Received::Ignored;
+    for callback in said.into_iter().filter_map(|inbound| keep(inbound, &account, now)) {
+        result = Received::Recorded;
+        api.callbacks.say((org.clone(), callback)).await?;
+        api.metrics.callback(ready.kind.as_str(), result);
+    }
+    if result == Received::Ignored {
+        api.metrics.callback(ready.kind.as_str(), result);
     }
     Ok(answered(provider.acknowledgement(&hook)))
+}
+
+/// The methods that providers use.
+fn method(method: &Method) -> Result<provider::Method, Refused> {
+    if method == Method::GET {
+        Ok(provider::Method::Get)
+    } else if method == Method::POST {
+        Ok(provider::Method::Post)
+    } else if method == Method::OPTIONS {
+        Ok(provider::Method::Options)
+    } else {
+        Err(Refused::new(Received::WrongMethod, Problem::only("GET, POST, OPTIONS")))
+    }
 }
 
 fn answered(answer: Acknowledgement) -> Response {

@@ -3,15 +3,17 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
 };
 use serde_json::{Value, json};
 
-use super::{Shared, problem::Problem};
+use super::{
+    Api, Shared,
+    doors::{self, Refused, Token},
+    problem::Problem,
+};
 use crate::{
-    definitions::token_org,
     inbound::webhook::{self, NotTaken, Signed},
     intake::mapping::Event,
     store::{
@@ -23,44 +25,54 @@ use crate::{
 
 pub(super) async fn receive(
     State(api): Shared,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    token: Token,
+    request: Request,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let unknown = || Problem::not_found("there is no hook at this address");
-    let org = token_org(&token).ok_or_else(unknown)?;
+    take(&api, token, request).await.map_err(|refused| {
+        api.metrics.webhook(refused.result);
+        refused.problem
+    })
+}
+
+/// Events are posted, and nothing else is done here.
+pub(super) async fn wrong_method(State(api): Shared) -> Problem {
+    api.metrics.webhook(Received::WrongMethod);
+    Problem::only("POST")
+}
+
+async fn take(api: &Api, token: Token, request: Request) -> Result<(StatusCode, Json<Value>), Refused> {
+    let unknown = || Refused::unknown("hook");
+    let (org, token) = doors::token(token).ok_or_else(unknown)?;
     let name = api.store.token(&org, TokenKind::Hook, &token).await?.ok_or_else(unknown)?;
-    let body = body.map_err(|problem| Problem::new(problem.status(), "body_too_large", problem.body_text()))?;
     let book = api.books.current(&org).await?.ok_or_else(unknown)?;
     let secret = book
         .hook(&name)
-        .map_err(|problem| Problem::unavailable(format!("the hook cannot check signatures: {problem}")))?;
+        .map_err(|problem| Refused::unavailable(format!("the hook cannot check signatures: {problem}")))?;
 
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let signed = Signed {
-        id: header("webhook-id"),
-        timestamp: header("webhook-timestamp"),
-        signature: header("webhook-signature"),
+    let text = |headers: &HeaderMap, name| {
+        headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
+    let [id, timestamp, signature] =
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| text(request.headers(), name));
+    let body = doors::body(request, api.max_body_bytes).await?;
     let now = api.clock.now();
-    if let Err(refused) = webhook::verify(secret, signed, &body, now) {
-        api.metrics.webhook(Received::NotGenuine);
-        return Err(refusal(refused));
-    }
-    if let Err(problem) = Event::parse(&body, signed.id) {
-        api.metrics.webhook(Received::Unreadable);
-        return Err(Problem::bad_request("invalid_event", problem.to_string()));
-    }
+    let signed = Signed { id: &id, timestamp: &timestamp, signature: &signature };
+    webhook::verify(secret, signed, &body, now).map_err(refusal)?;
+    Event::parse(&body, &id).map_err(|problem| {
+        Refused::new(Received::Unreadable, Problem::bad_request("invalid_event", problem.to_string()))
+    })?;
     let body = String::from_utf8_lossy(&body).into_owned();
-    let event = StoredEvent { id: signed.id.to_owned(), body, received_at: now };
+    let event = StoredEvent { id: id.clone(), body, received_at: now };
     let recorded = api.events.say((org, event)).await?;
     api.metrics.webhook(if recorded == Recorded::New { Received::Recorded } else { Received::Repeated });
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": signed.id, "new": recorded == Recorded::New }))))
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id, "new": recorded == Recorded::New }))))
 }
 
-fn refusal(refused: NotTaken) -> Problem {
+fn refusal(refused: NotTaken) -> Refused {
     match refused {
-        NotTaken::Headers | NotTaken::Stale | NotTaken::Mismatch => Problem::unauthorized(refused.to_string()),
-        NotTaken::BadSecret => Problem::unavailable(refused.to_string()),
+        NotTaken::Headers | NotTaken::Stale | NotTaken::Mismatch => {
+            Refused::new(Received::NotGenuine, Problem::unauthorized(refused.to_string()))
+        }
+        NotTaken::BadSecret => Refused::unavailable(refused.to_string()),
     }
 }

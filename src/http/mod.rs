@@ -2,10 +2,13 @@
 //!
 //! A handler reads what was asked, calls one thing below it, and writes the answer: no rule lives here.
 
+mod accounts;
 mod auth;
 mod callbacks;
 pub mod consents;
 mod conversations;
+mod doors;
+mod endpoints;
 mod hooks;
 pub mod keys;
 mod messages;
@@ -15,6 +18,7 @@ mod query;
 mod quota;
 mod runs;
 mod spool;
+pub mod timeline;
 pub mod views;
 
 use std::sync::Arc;
@@ -31,7 +35,7 @@ use crate::{
     book::Books,
     clock::Clock,
     domain::id::OrgId,
-    engine::Committer,
+    engine::{Committer, Transport},
     inbound::callbacks::Reader,
     store::{
         Store,
@@ -59,6 +63,8 @@ pub struct Api {
     pub callbacks: Committer<(OrgId, StoredCallback), ()>,
     /// What reads callbacks.
     pub reader: Reader,
+    /// How providers are called when an account is to be proven.
+    pub transport: Transport,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -73,7 +79,16 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
+        .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
+        .route("/v1/timeline", get(timeline::regarding))
         .route("/v1/quota", get(quota::show))
+        .route("/v1/endpoints", get(endpoints::list))
+        .route("/v1/endpoints/{name}/deliveries", get(endpoints::deliveries))
+        .route("/v1/endpoints/{name}/enable", post(endpoints::enable))
+        .route("/v1/endpoints/{name}/test", post(endpoints::test))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{name}", get(accounts::show))
+        .route("/v1/accounts/{name}/validate", post(accounts::validate))
         .route("/v1/conversations", get(conversations::list))
         .route("/v1/conversations/{id}", get(conversations::show))
         .route("/v1/conversations/{id}/messages", post(conversations::answer))
@@ -81,7 +96,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/consents", get(consents::list))
         .route("/v1/consents/import", post(consents::import))
         .route("/v1/consents/{number}", get(consents::show).put(consents::set))
-        .route("/hooks/{token}", post(hooks::receive))
+        .route("/hooks/{token}", post(hooks::receive).fallback(hooks::wrong_method))
         .route("/callbacks/{token}", any(callbacks::receive))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

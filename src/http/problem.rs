@@ -19,6 +19,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<Value>,
     retry_after_s: Option<u64>,
+    allow: Option<&'static str>,
 }
 
 /// What is wrong with one part of what was sent.
@@ -33,7 +34,7 @@ pub struct FieldError {
 impl Problem {
     /// With a stable code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None, allow: None }
     }
 
     /// 400: something in the request is wrong.
@@ -49,6 +50,11 @@ impl Problem {
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+    }
+
+    /// 405, with the methods that are taken.
+    pub fn only(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::method_not_allowed() }
     }
 
     /// 401: who is asking?
@@ -108,6 +114,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
+        contact::{REGARDING, RELATIONSHIP},
         message::Status,
-        run::{Run, Sums},
+        run::{Run, RunStatus, Sums},
         time::Timestamp,
     },
-    store::messages::StoredMessage,
+    store::{messages::StoredMessage, timeline::LONGEST_LINK},
 };
 
 /// Whether a run's sums were held against the rows themselves.
@@ -36,7 +37,19 @@ pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> Value {
         "requests": run.requests, "dispatched": run.dispatched, "segments": sums.segments(),
         "created_at": run.created_at, "started_at": run.started_at, "finished_at": run.finished_at,
         "seconds": round(seconds), "messages_per_second": round(rate(sums, seconds)),
+        "warnings": warnings(run),
     })
+}
+
+/// What somebody who looks at the run should know beyond its sums, in words.
+pub fn warnings(run: &Run) -> Vec<String> {
+    let unlinked = (run.unlinked > 0 && run.status != RunStatus::Failed).then(|| {
+        format!(
+            "{} of {} messages leave no activity on a timeline: they came without {RELATIONSHIP} and {REGARDING}, or these are longer than {LONGEST_LINK} bytes",
+            run.unlinked, run.messages
+        )
+    });
+    unlinked.into_iter().collect()
 }
 
 /// How long the run has been sending, in seconds.

@@ -35,6 +35,10 @@ const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
 
+/// The longest id of a provider's that is taken: it becomes part of a key, and one that does not fit into an index would be in
+/// the way of everything that is applied with it.
+const LONGEST_ID: usize = 256;
+
 /// Where herald is reached from outside: what signatures are checked against.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -76,7 +80,22 @@ impl NotRead {
 /// What a callback says, if it is genuine.
 pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRead> {
     provider.verify(hook)?;
-    Ok(provider.inbound(hook)?)
+    let mut said = provider.inbound(hook)?;
+    let all = said.len();
+    // One that makes no sense does not spoil those beside it.
+    said.retain(|one| provider_id(one).len() <= LONGEST_ID);
+    if said.is_empty() && all > 0 {
+        return Err(Unreadable(format!("an id in it is longer than {LONGEST_ID} bytes")).into());
+    }
+    Ok(said)
+}
+
+fn provider_id(said: &Inbound) -> &str {
+    match said {
+        Inbound::Receipt(receipt) => &receipt.provider_id,
+        Inbound::Reply(reply) => &reply.provider_id,
+        Inbound::Ignored => "",
+    }
 }
 
 /// What a callback says, as it is kept until it is applied.
@@ -168,7 +187,7 @@ impl Applier {
     /// Applies callbacks of one account.
     async fn apply(&self, book: &Book, waiting: &[StoredCallback]) -> Result<(), StoreError> {
         let org = &book.organization.id;
-        let (mut effects, mut replies) = (Effects::default(), Vec::new());
+        let (mut effects, mut replies, mut unknown) = (Effects::default(), Vec::new(), 0);
         for callback in waiting {
             match serde_json::from_str(&callback.body) {
                 Ok(Kept::Receipt { message, among, provider_id, status, reason, code, detail }) => {
@@ -177,7 +196,10 @@ impl Applier {
                         None => message,
                     };
                     let why = reason.parse().ok().map(|reason| Why::detailed(reason, detail).with_code(code));
-                    let (Some(message), Ok(status)) = (message, status.parse()) else { continue };
+                    let (Some(message), Ok(status)) = (message, status.parse()) else {
+                        unknown += 1;
+                        continue;
+                    };
                     self.receipt(book, callback.received_at, (message, provider_id, status, why), &mut effects).await?;
                 }
                 Ok(Kept::Reply { provider_id, from, to, channel_type, text, media, keyword }) => {
@@ -192,15 +214,17 @@ impl Applier {
         }
         let account = waiting.first().map_or("", |callback| callback.account.as_str());
         let reading = Reading { store: &self.store, keywords: &self.keywords, book, account };
-        reading.read(replies, &mut effects).await?;
+        let nowhere = reading.read(replies, &mut effects).await?;
         let ids: Vec<CallbackId> = waiting.iter().map(|callback| callback.id).collect();
         let done = self.store.apply_callbacks(org, &ids, &effects).await?;
-        if done.unknown > 0 {
-            let provider = book.account(account).map_or("unknown", |account| account.kind.as_str());
-            for _ in 0..done.unknown {
-                self.metrics.callback(provider, telemetry::Received::UnknownMessage);
-            }
-            tracing::warn!(%org, account, receipts = done.unknown, "receipts for messages that the organization does not have");
+        unknown += done.unknown;
+        let provider = book.account(account).map_or("unknown", |account| account.kind.as_str());
+        let results = [(telemetry::Received::UnknownMessage, unknown), (telemetry::Received::UnknownChannel, nowhere)];
+        for (result, times) in results {
+            (0..times).for_each(|_| self.metrics.callback(provider, result));
+        }
+        if unknown > 0 {
+            tracing::warn!(%org, account, receipts = unknown, "receipts for messages that the organization does not have");
         }
         Ok(())
     }

@@ -60,14 +60,14 @@ struct Read<'b> {
 }
 
 impl Reading<'_> {
-    /// Adds what replies amount to.
-    pub async fn read(&self, received: Vec<Received>, effects: &mut Effects) -> Result<(), StoreError> {
+    /// Adds what replies amount to; how many of them came to a number that is no channel of the account.
+    pub async fn read(&self, received: Vec<Received>, effects: &mut Effects) -> Result<usize, StoreError> {
         if received.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let org = &self.book.organization.id;
         let mut known = self.known_consents(&received).await?;
-        let mut ours = Vec::with_capacity(received.len());
+        let (all, mut ours) = (received.len(), Vec::with_capacity(received.len()));
         for received in received {
             let keyword = self.keyword(&received, &mut known, effects);
             // A word on consent is heeded wherever it comes to.
@@ -83,8 +83,9 @@ impl Reading<'_> {
             .map(|read| Incoming { from: read.received.from, channel: read.name, at: read.received.at })
             .collect();
         let answered = self.store.answered(org, &asked).await?;
+        let nowhere = all - ours.len();
         effects.replies.extend(ours.into_iter().zip(answered).map(|(read, answered)| kept(read, answered)));
-        Ok(())
+        Ok(nowhere)
     }
 
     /// What is known of the consent of everybody who wrote.

@@ -64,9 +64,13 @@ pub fn new_run(
     }
 }
 
-/// A run whose account or channel is stopped waits from the start, and says why.
+/// A run whose account is stopped waits from the start, and says why; unless its channel has a fallback, which whoever sends
+/// first will look at.
 pub async fn hold_if_stopped(store: &Store, book: &Book, run: RunId, channel: &str) -> Result<(), StoreError> {
     let Ok(channel) = book.channel(channel) else { return Ok(()) };
+    if channel.fallback.is_some() {
+        return Ok(());
+    }
     let org = &book.organization.id;
     if let Some(state) = store.account_state(org, &channel.account).await?
         && !state.stopped.is_empty()

@@ -12,9 +12,9 @@ use serde_json::Value;
 pub use event::{BadEvent, BadType, Event, check_type};
 pub use expression::{LONGEST, MOST_ELEMENTS, MOST_WALKS};
 
-use super::payload::{ContactRules, Refused, parse_contact};
+use super::payload::{ContactRules, Refused, parse_contact, wish, wished};
 use crate::domain::{
-    contact::{Contact, OptIn, Slugs, fold},
+    contact::{ChannelType, Contact, OptIn, Slugs, fold},
     definition::Mapping,
     locale::{Locale, NotALocale},
     phone::E164,
@@ -209,7 +209,10 @@ impl Evaluation<'_> {
         let mut slugs = Slugs::default();
         for (name, program) in &programs.context {
             let key = format!("contact.context.{name}");
-            if let Some(text) = text(&key, &self.value(&key, program)?)? {
+            let value = self.value(&key, program)?;
+            if let Some(known) = wished(name).filter(|_| rules.channel_type == ChannelType::WhatsApp) {
+                wish(&mut slugs, known, &value.json().unwrap_or_default(), &format!("trigger.{key}"))?;
+            } else if let Some(text) = text(&key, &value)? {
                 let ambiguous = |problem: crate::domain::contact::AmbiguousSlug| {
                     refused("ambiguous_slug", &key, problem.to_string())
                 };

@@ -12,5 +12,6 @@ pub mod events;
 pub mod mapping;
 pub mod payload;
 pub mod schedule;
+pub mod texts;
 pub mod upkeep;
 pub mod upload;

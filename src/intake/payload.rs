@@ -4,10 +4,11 @@
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    contact::{ChannelType, Contact, OptIn, Slugs},
+    contact::{ChannelType, Contact, OptIn, Slugs, fold},
     id::ConfigurationId,
     locale::Locale,
     phone::{Country, E164},
+    wishes::{BadWish, EXPECTED_SWITCH, SEND_AS_TEMPLATE, SendAs, TEMPLATE_PARAMETERS, canonical, read_parameters},
 };
 
 /// What contacts are held against: the configuration's side of SPEC 5.
@@ -58,7 +59,7 @@ pub fn parse_contact(value: &Value, rules: &ContactRules) -> Result<Contact, Ref
     check_channel(contact.get("channelid"), rules.channel_type)?;
     let opted_in = read_opt_in(contact.get("optin"), rules.attested)?;
     let locale = read_locale(contact.get("locale"))?;
-    let slugs = match given(contact.get("contextitems")) {
+    let mut slugs = match given(contact.get("contextitems")) {
         None => Slugs::default(),
         Some(Value::Object(items)) => read_items(items, rules)?,
         Some(other) => {
@@ -66,6 +67,11 @@ pub fn parse_contact(value: &Value, rules: &ContactRules) -> Result<Contact, Ref
             return Err(Refused::new("invalid_slug", "/contextitems", message));
         }
     };
+    for name in [SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS] {
+        if let Some(value) = contact.get(name).filter(|_| rules.channel_type == ChannelType::WhatsApp) {
+            wish(&mut slugs, name, value, &format!("/{name}"))?;
+        }
+    }
     Ok(Contact { to, opted_in, locale, slugs })
 }
 
@@ -131,9 +137,16 @@ fn read_locale(value: Option<&Value>) -> Result<Option<Locale>, Refused> {
 fn read_items(items: &Map<String, Value>, rules: &ContactRules) -> Result<Slugs, Refused> {
     let mut slugs = Slugs::default();
     for (name, value) in items {
-        let field = || format!("/contextitems/{}", name.replace('~', "~0").replace('/', "~1"));
+        let field = || format!("/contextitems/{}", pointed(name));
+        let wished = wished(name);
+        if let Some(known) = wished.filter(|_| rules.channel_type == ChannelType::WhatsApp) {
+            wish(&mut slugs, known, value, &field())?;
+            continue;
+        }
         let text = match value {
             Value::Null => continue,
+            // Of no use to an SMS, and no mistake.
+            Value::Array(_) | Value::Object(_) if wished.is_some() => continue,
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             Value::Bool(truth) => truth.to_string(),
@@ -150,6 +163,48 @@ fn read_items(items: &Map<String, Value>, rules: &ContactRules) -> Result<Slugs,
         slugs.insert(name, text).map_err(|problem| Refused::new("ambiguous_slug", field(), problem.to_string()))?;
     }
     Ok(slugs)
+}
+
+/// The one name of what is asked of a WhatsApp message, if this is one of them.
+pub(super) fn wished(name: &str) -> Option<&'static str> {
+    [SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS].into_iter().find(|known| *known == fold(name))
+}
+
+/// Reads what is asked of a WhatsApp message, and keeps it in the one form that it always has.
+pub(super) fn wish(slugs: &mut Slugs, name: &'static str, value: &Value, field: &str) -> Result<(), Refused> {
+    let text = if name == SEND_AS_TEMPLATE {
+        send_as_template(value).map_err(|message| Refused::new("invalid_sendastemplate", field, message))?
+    } else {
+        let under = |bad: BadWish| match bad.variable {
+            Some(variable) => {
+                Refused::new("invalid_templateparameters", format!("{field}/{}", pointed(&variable)), bad.message)
+            }
+            None => Refused::new("invalid_templateparameters", field, bad.message),
+        };
+        let parameters = read_parameters(value).map_err(under)?;
+        (!parameters.is_empty()).then(|| canonical(&parameters))
+    };
+    let Some(text) = text else { return Ok(()) };
+    slugs.insert(name, text).map_err(|problem| Refused::new("ambiguous_slug", field, problem.to_string()))
+}
+
+fn send_as_template(value: &Value) -> Result<Option<String>, String> {
+    let wish = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => SendAs::parse(text),
+        Value::Bool(true) => Some(SendAs::Template),
+        Value::Bool(false) => Some(SendAs::Text),
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            return Err(format!("expected true or false, found {}", kind(value)));
+        }
+    };
+    wish.map(|wish| Some(wish.as_str().to_owned())).ok_or_else(|| EXPECTED_SWITCH.to_owned())
+}
+
+/// A name as a JSON pointer has it.
+fn pointed(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn check_configuration(given: &str, expected: Option<ConfigurationId>) -> Result<(), String> {
@@ -194,6 +249,67 @@ mod tests {
         let bare = json!({ "tocontactid": "+4915112345678" });
         let attested = ContactRules { attested: Some(OptIn::Yes), ..RULES };
         assert_eq!(parse_contact(&bare, &attested).unwrap().opted_in, OptIn::Yes);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_whatsapp_message_is_kept_in_one_form() {
+        let read = |channel_type, top: Value, items: Value| {
+            let mut contact = json!({ "tocontactid": "+4915112345678", "optin": true, "contextitems": items });
+            top.as_object().unwrap().iter().for_each(|(key, value)| contact[key] = value.clone());
+            let read = parse_contact(&contact, &ContactRules { channel_type, ..RULES });
+            let slugs = |slugs: &Slugs| slugs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+            read.map(|contact| slugs(&contact.slugs).join(" ")).map_err(|refused| {
+                assert!(!refused.message.contains("Zoe"), "{refused}");
+                format!("{} {}", refused.code, refused.field)
+            })
+        };
+        let (both, none) = (json!({ "sendastemplate": true, "templateparameters": { "2": 7, "1": "Zoe" } }), json!({}));
+        let kept = Ok(r#"sendastemplate=true templateparameters={"1":"Zoe","2":"7"}"#.to_owned());
+        let texts = json!({ "SendAsTemplate": "Yes", "TemplateParameters": "{\"1\": \"Zoe\", \"2\": \"7\"}" });
+        use ChannelType::{Sms, WhatsApp};
+        for (channel_type, top, items, expected) in [
+            (WhatsApp, both.clone(), none.clone(), kept.clone()),
+            (WhatsApp, none.clone(), both.clone(), kept.clone()),
+            (WhatsApp, both.clone(), texts.clone(), kept.clone()),
+            (WhatsApp, json!({ "sendastemplate": false }), none.clone(), Ok("sendastemplate=false".to_owned())),
+            (WhatsApp, json!({ "sendastemplate": null, "templateparameters": {} }), none.clone(), Ok(String::new())),
+            (WhatsApp, json!({ "sendastemplate": 1 }), none.clone(), Err("invalid_sendastemplate /sendastemplate")),
+            (
+                WhatsApp,
+                none.clone(),
+                json!({ "sendastemplate": "x" }),
+                Err("invalid_sendastemplate /contextitems/sendastemplate"),
+            ),
+            (
+                WhatsApp,
+                json!({ "templateparameters": "Zoe" }),
+                none.clone(),
+                Err("invalid_templateparameters /templateparameters"),
+            ),
+            (
+                WhatsApp,
+                json!({ "templateparameters": { "a/b": "Zoe\n" } }),
+                none.clone(),
+                Err("invalid_templateparameters /templateparameters/a~1b"),
+            ),
+            (
+                WhatsApp,
+                json!({ "sendastemplate": true }),
+                json!({ "sendastemplate": false }),
+                Err("ambiguous_slug /sendastemplate"),
+            ),
+            (Sms, json!({ "sendastemplate": 1, "templateparameters": [] }), none.clone(), Ok(String::new())),
+            (
+                Sms,
+                none.clone(),
+                json!({ "templateparameters": { "1": "Zoe" }, "sendastemplate": true }),
+                Ok("sendastemplate=true".to_owned()),
+            ),
+        ]
+        .map(|(channel, top, items, expected)| (channel, top, items, expected.map_err(str::to_owned)))
+        {
+            assert_eq!(read(channel_type, top.clone(), items.clone()), expected, "{channel_type} {top} {items}");
+        }
     }
 
     #[test]

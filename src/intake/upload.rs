@@ -13,10 +13,8 @@ use tokio::{sync::mpsc, task::JoinError};
 
 use super::{
     begin::{self, NotBegun},
-    csv::{
-        CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, RowProblemKind,
-        SecondPass,
-    },
+    csv::{CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, SecondPass},
+    texts::{of_row, text_for},
     upkeep,
 };
 use crate::{
@@ -34,7 +32,7 @@ use crate::{
         imports::Begun,
         runs::{NewMessage, NewRun, Rejected as StoredRejected, Repeat},
     },
-    template::{Encoding, RenderProblem, Template, segments},
+    template::{Encoding, Template, segments},
 };
 
 /// Rows that are read, and then written, in one go.
@@ -216,17 +214,7 @@ fn render(
     contact: &Contact,
     texts: &mut BTreeMap<String, TextFigures>,
 ) -> Result<(), RowProblem> {
-    let rendered = rules.template.render(contact.locale.as_ref(), &contact.slugs).map_err(|problem| {
-        let (column, kind) = match problem {
-            RenderProblem::MissingSlug { name } => (name, RowProblemKind::MissingSlug),
-            RenderProblem::TooLong { characters } => {
-                (String::new(), RowProblemKind::MessageTooLong { characters, limit: crate::template::MAX_CHARACTERS })
-            }
-            RenderProblem::Empty => (String::new(), RowProblemKind::EmptyMessage),
-            RenderProblem::Failed { .. } => (String::new(), RowProblemKind::TemplateFailed),
-        };
-        RowProblem::new(line, &column, "", kind)
-    })?;
+    let rendered = text_for(&rules.template, contact).map_err(|problem| of_row(line, problem))?;
     let counted = segments(&rendered.text);
     let figures = texts.entry(rendered.locale.to_string()).or_default();
     figures.rows += 1;
@@ -327,22 +315,11 @@ fn read(
 }
 
 fn message(entry: Entry) -> NewMessage {
-    let mut contact = entry.contact;
-    if let Some(regarding) = entry.regarding {
-        // Kept with the values, as a Dynamics flow hands them over; a column of that name says the same.
-        for (name, value) in
-            [("entityrelationshipname", regarding.relationship), ("regardingobjectid", regarding.object)]
-        {
-            if contact.slugs.get(name).is_none() {
-                drop(contact.slugs.insert(name, value));
-            }
-        }
-    }
     let repeat = match entry.duplicate {
         Duplicate::First => Repeat::First,
         Duplicate::Repeat => Repeat::Again,
     };
-    NewMessage { row: i64::try_from(entry.row).unwrap_or(i64::MAX), contact, repeat }
+    NewMessage { row: i64::try_from(entry.row).unwrap_or(i64::MAX), contact: entry.into_contact(), repeat }
 }
 
 async fn keep_rejected(

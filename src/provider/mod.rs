@@ -3,12 +3,21 @@
 //! No socket is opened and nothing waits here, so an adapter's tests are tables. The engine's transport does all I/O and is
 //! the only place that knows *certainly not sent* (no connection) from *perhaps sent* (no answer).
 
+pub mod acs;
+pub mod settings;
+pub mod telesign;
 pub mod twilio;
+
+mod form;
+mod loose;
+mod signing;
+mod stamp;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
+pub use self::{settings::is_base_url, stamp::Stamp};
 use crate::domain::{
     contact::ChannelType,
     id::{MessageId, RunId},
@@ -55,6 +64,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether [`Provider::poll`] is of any use.
+    fn polls(&self) -> bool {
+        false
+    }
+
     /// How to ask where a message stands of which no receipt has come; `None` where the provider cannot tell.
     fn poll(&self, _stamp: Stamp, _provider_id: &str) -> Option<HttpRequest> {
         None
@@ -64,15 +78,6 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn polled(&self, _provider_id: &str, _reply: &HttpReply) -> Option<Receipt> {
         None
     }
-}
-
-/// The time and the chance that a signed request needs; given by the caller, so that adapters stay pure.
-#[derive(Clone, Copy, Debug)]
-pub struct Stamp {
-    /// Now.
-    pub now: Timestamp,
-    /// Fresh for each request.
-    pub nonce: u128,
 }
 
 /// The sender that messages leave from.
@@ -104,6 +109,8 @@ pub enum SenderKind {
 pub struct Outgoing {
     /// herald's id.
     pub id: MessageId,
+    /// The places in the run of the first and the last message of its request: the same in every try, whatever goes with it.
+    pub among: (i64, i64),
     /// The recipient.
     pub to: E164,
     /// The text, at most 1,600 characters. Of an approved template: what the recipient will read, for people to look at.
@@ -315,11 +322,11 @@ pub struct Receipt {
 pub enum About {
     /// This one.
     Message(MessageId),
-    /// The one to this number among these of a run, the first and the last included: they shared a call.
+    /// The one to this number among these of a run, the first and the last included: they are of one request.
     Among {
         /// The run.
         run: RunId,
-        /// The place of the call's first message in the run.
+        /// The place of the request's first message in the run.
         first: i64,
         /// The place of its last.
         last: i64,

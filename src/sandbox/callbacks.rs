@@ -4,6 +4,7 @@
 //! Deliberately knows no provider: the request was built and signed where the wire format is known.
 
 use std::{
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::{
@@ -19,12 +21,14 @@ use tokio::{
     task::{JoinError, JoinSet},
 };
 
-use super::{schedule::Event, settings::Callbacks, state::State};
+use super::{log::Provider, schedule::Event, settings::Callbacks, state::State};
 
 /// A request to the customer's server.
 #[derive(Clone)]
 pub(super) struct Callback {
+    pub provider: Provider,
     pub kind: Kind,
+    pub terms: &'static Terms,
     pub url: url::Url,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
@@ -38,8 +42,27 @@ pub(super) struct Callback {
 #[derive(Clone)]
 pub(super) struct Followup {
     pub after: Duration,
-    pub event: super::twilio::Event,
+    pub event: Event,
 }
+
+/// What a provider expects of an answer, and when it tries again.
+pub(super) struct Terms {
+    /// The statuses that it takes for received.
+    pub taken: RangeInclusive<u16>,
+    /// Whether it tries again after a status that it does not take. It always does when there is no answer at all.
+    pub again: fn(u16) -> bool,
+    /// How long it waits for the answer at most; the settings may say less.
+    pub within_ms: u64,
+}
+
+/// What must be settled with a receiver before anything is posted to it.
+pub(super) trait Gate: Send + Sync {
+    /// Whether it lets posts through, once that is settled.
+    fn open<'a>(&'a self, state: &'a State) -> BoxFuture<'a, bool>;
+}
+
+/// A callback, and what must be settled before it is posted for the first time, if anything.
+pub(super) type Gated = (Option<Arc<dyn Gate>>, Callback);
 
 /// What a callback carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,10 +74,12 @@ pub(super) enum Kind {
 /// What became of the receipts, or of the replies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CallbackCounts {
-    /// Posted and answered with a 2xx.
+    /// Posted and answered as the provider wants it.
     pub sent: u64,
-    /// Given up: refused, or out of attempts.
+    /// Given up: refused for good, or out of attempts.
     pub failed: u64,
+    /// Attempts that were answered, but not as the provider wants it.
+    pub refused: u64,
     /// Attempts after the first.
     pub retried: u64,
     /// Not posted on purpose (a fault or a magic number), or because no URL is known.
@@ -68,6 +93,7 @@ pub struct CallbackCounts {
 pub(super) struct Counters {
     pub sent: AtomicU64,
     pub failed: AtomicU64,
+    pub refused: AtomicU64,
     pub retried: AtomicU64,
     pub withheld: AtomicU64,
     pub duplicated: AtomicU64,
@@ -78,6 +104,7 @@ impl Counters {
         CallbackCounts {
             sent: self.sent.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            refused: self.refused.load(Relaxed),
             retried: self.retried.load(Relaxed),
             withheld: self.withheld.load(Relaxed),
             duplicated: self.duplicated.load(Relaxed),
@@ -85,9 +112,21 @@ impl Counters {
     }
 
     pub(super) fn clear(&self) {
-        for counter in [&self.sent, &self.failed, &self.retried, &self.withheld, &self.duplicated] {
+        let all = [&self.sent, &self.failed, &self.refused, &self.retried, &self.withheld, &self.duplicated];
+        for counter in all {
             counter.store(0, Relaxed);
         }
+    }
+}
+
+impl std::ops::AddAssign for CallbackCounts {
+    fn add_assign(&mut self, more: CallbackCounts) {
+        self.sent += more.sent;
+        self.failed += more.failed;
+        self.refused += more.refused;
+        self.retried += more.retried;
+        self.withheld += more.withheld;
+        self.duplicated += more.duplicated;
     }
 }
 
@@ -100,10 +139,13 @@ pub(super) async fn run(state: Arc<State>, mut stop: watch::Receiver<bool>) -> R
         let (due, next) = state.schedule.take_due(free);
         for event in due {
             match prepare(&state, event) {
-                Some(callback) => {
+                Some((gate, callback)) => {
                     let state = state.clone();
                     posting.spawn(async move {
-                        post(&state, callback).await;
+                        match gate {
+                            Some(gate) if !gate.open(&state).await => withhold(&state, callback),
+                            Some(_) | None => post(&state, callback).await,
+                        }
                         state.schedule.over();
                     });
                 }
@@ -129,43 +171,56 @@ async fn until(due: Option<tokio::time::Instant>) {
     }
 }
 
-fn prepare(state: &Arc<State>, event: Event) -> Option<Box<Callback>> {
+fn prepare(state: &Arc<State>, event: Event) -> Option<Gated> {
     match event {
-        Event::Twilio(event) => state.twilio.perform(state, event).map(Box::new),
-        Event::Post(callback) => Some(callback),
+        Event::Twilio(event) => state.twilio.perform(state, event).map(|callback| (None, callback)),
+        Event::TeleSign(event) => state.telesign.perform(state, event).map(|callback| (None, callback)),
+        Event::Acs(event) => state.acs.perform(state, event),
+        Event::Post(callback) => Some((None, *callback)),
     }
 }
 
-async fn post(state: &State, mut callback: Box<Callback>) {
-    let mut request = state.client.post(callback.url.clone()).body(callback.body.clone());
-    for (name, value) in &callback.headers {
-        request = request.header(name, value);
-    }
-    let answer = request.send().await.map(|response| response.status());
+fn withhold(state: &State, callback: Callback) {
+    state.counters(callback.provider, callback.kind).withheld.fetch_add(1, Relaxed);
+    go_on(state, callback);
+}
+
+async fn post(state: &State, mut callback: Callback) {
+    let within = state.settings.callbacks.timeout_ms.min(callback.terms.within_ms);
+    let request = state.client.post(callback.url.clone()).timeout(Duration::from_millis(within));
+    let request = callback.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let answer = request.body(callback.body.clone()).send().await.map(|response| response.status().as_u16());
     callback.attempts += 1;
-    let counters = state.counters(callback.kind);
-    match answer {
-        Ok(status) if status.is_success() => counters.sent.fetch_add(1, Relaxed),
-        Ok(status) if !status.is_server_error() => {
-            tracing::warn!(status = status.as_u16(), "sandbox: a callback was refused");
-            counters.failed.fetch_add(1, Relaxed)
+    let counters = state.counters(callback.provider, callback.kind);
+    let again = match answer {
+        Ok(status) if callback.terms.taken.contains(&status) => {
+            counters.sent.fetch_add(1, Relaxed);
+            return go_on(state, callback);
         }
-        Ok(_) | Err(_) if callback.attempts < state.settings.callbacks.attempts => {
-            counters.retried.fetch_add(1, Relaxed);
-            let wait = backoff(&state.settings.callbacks, callback.attempts);
-            return state.schedule.add(wait, Event::Post(callback));
+        Ok(status) => {
+            tracing::warn!(status, "sandbox: a callback was refused");
+            counters.refused.fetch_add(1, Relaxed);
+            (callback.terms.again)(status)
         }
-        Ok(_) | Err(_) => {
-            tracing::warn!(attempts = callback.attempts, "sandbox: a callback was given up");
-            counters.failed.fetch_add(1, Relaxed)
-        }
+        Err(_) => true,
     };
+    if again && callback.attempts < state.settings.callbacks.attempts {
+        counters.retried.fetch_add(1, Relaxed);
+        let wait = backoff(&state.settings.callbacks, callback.attempts);
+        return state.schedule.add(wait, Event::Post(Box::new(callback)));
+    }
+    tracing::warn!(attempts = callback.attempts, "sandbox: a callback was given up");
+    counters.failed.fetch_add(1, Relaxed);
+    go_on(state, callback);
+}
+
+fn go_on(state: &State, callback: Callback) {
     if let Some(then) = callback.then {
-        state.schedule.add(then.after, Event::Twilio(then.event));
+        state.schedule.add(then.after, then.event);
     }
 }
 
-fn backoff(settings: &Callbacks, attempts: u32) -> Duration {
+pub(super) fn backoff(settings: &Callbacks, attempts: u32) -> Duration {
     let doubled = settings.retry_ms.saturating_mul(1 << attempts.saturating_sub(1).min(10));
     Duration::from_millis(doubled.min(60_000))
 }
@@ -178,6 +233,5 @@ pub(super) fn client(settings: &Callbacks) -> reqwest::Result<reqwest::Client> {
         .timeout(Duration::from_millis(settings.timeout_ms))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .user_agent("TwilioProxy/1.1")
         .build()
 }

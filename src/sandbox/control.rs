@@ -15,11 +15,19 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::{faults::Faults, magic::MAGIC, settings::callback_url, state::State};
+use super::{
+    faults::Faults,
+    log::Provider,
+    magic::{Magic, TABLES},
+    settings::callback_url,
+    state::State,
+};
 
 /// Calls in a page unless asked for otherwise, and at most.
 const PAGE: usize = 1_000;
 const PAGE_LIMIT: usize = 10_000;
+/// Media that come with a message at most.
+const MEDIA_LIMIT: usize = 10;
 
 pub(super) fn routes() -> Router<Arc<State>> {
     Router::new()
@@ -81,13 +89,23 @@ async fn set_faults(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response 
     json_of(&faults)
 }
 
+/// A row of a magic table, and whose it is.
+#[derive(Serialize)]
+struct MagicRow {
+    of: &'static str,
+    #[serde(flatten)]
+    magic: Magic,
+}
+
 async fn magic() -> Response {
-    json_of(&MAGIC)
+    let rows = TABLES.iter().flat_map(|table| table.rows.iter().map(|magic| MagicRow { of: table.of, magic: *magic }));
+    json_of(&rows.collect::<Vec<MagicRow>>())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InboundUrl {
+    #[serde(alias = "to")]
     number: Option<String>,
     url: String,
 }
@@ -107,15 +125,27 @@ async fn set_inbound(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response
     }
 }
 
+/// What somebody (`from`) sends to one of our numbers (`to`), in the forms that the provider writes them in.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reply {
-    from: String,
-    to: String,
-    body: String,
+pub(super) struct Reply {
+    pub from: String,
+    pub to: String,
+    #[serde(default, alias = "text")]
+    pub body: String,
+    /// The links of media that come with it (Twilio).
+    #[serde(default)]
+    pub media: Vec<String>,
+    /// What the sender is called (WhatsApp). Default `Sandbox`.
+    pub profile_name: Option<String>,
+    /// The id of the message that is answered (WhatsApp).
+    pub answers: Option<String>,
+    /// Whose number `to` is; without it, the provider with an account that lists the number, else the one that has last sent
+    /// from it, else Twilio.
+    pub provider: Option<Provider>,
 }
 
-/// Makes somebody (`from`) send a message to one of our numbers (`to`), now.
+/// Makes somebody send a message to one of our numbers, now.
 async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     let reply: Reply = match read(&body) {
         Ok(reply) => reply,
@@ -124,12 +154,25 @@ async fn reply(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     if reply.from.is_empty() || reply.to.is_empty() {
         return refuse("from and to: must not be empty".into());
     }
-    if state.inbound_url(&reply.to).is_none() {
-        return refuse("no URL for inbound messages is known: set one with PUT /sandbox/inbound".into());
+    if reply.media.len() > MEDIA_LIMIT {
+        return refuse(format!("media: at most {MEDIA_LIMIT}"));
     }
-    match state.twilio.receive(&state, &reply.from, &reply.to, &reply.body) {
-        Some(sid) => (StatusCode::ACCEPTED, Json(json!({ "sid": &*sid }))).into_response(),
-        None => refuse("to: no account has this number".into()),
+    if let Some(why) = reply.media.iter().find_map(|link| callback_url(link).err()) {
+        return refuse(format!("media: {why}"));
+    }
+    let provider = reply.provider.unwrap_or_else(|| state.provider_of(&reply.to));
+    let plain = reply.media.is_empty() && reply.profile_name.is_none() && reply.answers.is_none();
+    if provider != Provider::Twilio && !plain {
+        return refuse("media, profile_name and answers: only with Twilio".into());
+    }
+    let received = match provider {
+        Provider::Twilio => state.twilio.receive(&state, &reply),
+        Provider::TeleSign => state.telesign.receive(&state, &reply),
+        Provider::Acs => state.acs.receive(&state, &reply),
+    };
+    match received {
+        Ok(sid) => (StatusCode::ACCEPTED, Json(json!({ "sid": &*sid }))).into_response(),
+        Err(why) => refuse(why.into()),
     }
 }
 
@@ -140,19 +183,25 @@ async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
 
 /// The answer to a path that nobody serves.
 pub(super) async fn not_found(uri: Uri) -> Response {
-    if uri.path().starts_with("/2010-04-01/") {
+    if uri.path().starts_with("/2010-04-01/") || uri.path().starts_with("/v1/Content") {
         return super::twilio::not_found();
+    }
+    if uri.path().starts_with("/v1/messaging") {
+        return super::telesign::not_found();
+    }
+    if uri.path().starts_with("/sms") || uri.path().starts_with("/phoneNumbers") {
+        return super::acs::not_found();
     }
     let words = format!("there is nothing at {}; the control surface is under /sandbox", uri.path());
     (StatusCode::NOT_FOUND, Json(json!({ "error": words }))).into_response()
 }
 
 /// Boxed, as a response is a large thing to carry in every result.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Response>> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Box<Response>> {
     serde_json::from_slice(body).map_err(|error| Box::new(refuse(format!("the body is not usable: {error}"))))
 }
 
-fn refuse(why: String) -> Response {
+pub(super) fn refuse(why: String) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({ "error": why }))).into_response()
 }
 

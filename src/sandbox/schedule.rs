@@ -11,12 +11,17 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{callbacks::Callback, time, twilio};
+use super::{acs, callbacks::Callback, telesign, time, twilio};
 
 /// Something that is to happen later.
+#[derive(Clone)]
 pub(super) enum Event {
     /// A step of a Twilio message.
     Twilio(twilio::Event),
+    /// A step of a TeleSign message.
+    TeleSign(telesign::Event),
+    /// A step of a Communication Services message.
+    Acs(acs::Event),
     /// Another attempt, or another copy, of a post.
     Post(Box<Callback>),
 }

@@ -10,14 +10,14 @@ use tokio::{
 };
 
 use super::{
-    callbacks,
+    acs, callbacks,
     connection::{CuttableListener, Line},
     control,
     faults::Faults,
     log::{CallPage, Summary},
     settings::{Settings, SettingsError},
     state::State,
-    twilio,
+    telesign, twilio,
 };
 
 /// No body of a send call or of the control surface comes near it.
@@ -131,6 +131,8 @@ async fn serve(
     let router = Router::new()
         .merge(control::routes())
         .merge(twilio::routes())
+        .merge(telesign::routes())
+        .merge(acs::routes())
         .fallback(control::not_found)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(state);

@@ -34,3 +34,13 @@ pub(super) fn done_date(ms: i64) -> String {
 pub(super) fn day(ms: i64) -> NaiveDate {
     utc(ms).date_naive()
 }
+
+/// `2023-08-24T05:01:45.120Z`.
+pub(super) fn iso8601(ms: i64) -> String {
+    utc(ms).format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Reads a date as mails and HTTP headers have it.
+pub(super) fn read_rfc2822(date: &str) -> Option<i64> {
+    DateTime::parse_from_rfc2822(date).ok().map(|at| at.timestamp_millis())
+}

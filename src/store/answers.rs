@@ -194,6 +194,7 @@ async fn queue(
         // Also while the run is stopped: a claim looks at the run.
         state: "ready",
         due: now,
+        show_in_timeline: new.run.pinned.show_in_timeline,
     };
     let message = NewMessage { row: after + 1, contact: new.contact.clone(), repeat: Repeat::First };
     runs::add_messages(tx, org, &place, &[message], now).await?;

@@ -17,6 +17,7 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Row, Tx, args},
+    told,
 };
 
 /// What a person has said of being written to. Nothing stored is as good as `Unknown`.
@@ -276,6 +277,7 @@ async fn set_round<'c>(tx: &mut Tx<'_>, org: &OrgId, round: &Round<'c>) -> Resul
     changed.extend(of_round(round, &tx.rows(OTHER, args()).await?)?);
     tx.execute(AGAIN, args()).await?;
     keep_history(tx, org, &changed).await?;
+    told::add_consents(tx, org, &changed).await?;
     Ok(changed)
 }
 

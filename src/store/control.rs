@@ -125,7 +125,10 @@ impl Store {
             return Ok(0);
         };
         // Only requests that nobody holds: those still open try their own failures again by their own rules.
-        let sql = "UPDATE requests SET state = 'ready', due_at = $3, accepted_at = $3, attempts = 0
+        // What is sent anew is another message to the provider, unless one beside it may still be the old one.
+        let sql = "UPDATE requests SET state = 'ready', due_at = $3, accepted_at = $3, attempts = 0, poll_at = NULL, polls = 0,
+              first_sent = CASE WHEN EXISTS (SELECT 1 FROM message_states u WHERE u.org_id = $1 AND u.run_id = $2 AND u.seq >= first_seq
+                AND u.seq < first_seq + size AND u.status = 'uncertain') THEN first_sent ELSE NULL END
             WHERE org_id = $1 AND run_id = $2 AND state = 'done' AND EXISTS (
               SELECT 1 FROM message_states s WHERE s.org_id = $1 AND s.run_id = $2 AND s.seq >= first_seq AND s.seq < first_seq + size
               AND s.status IN ('failed', 'undelivered')) RETURNING number, first_seq, size";

@@ -9,7 +9,10 @@ use sqlx::{
     sqlite::SqlitePool, sqlite::SqliteRow,
 };
 
-use super::StoreError;
+use super::{
+    StoreError,
+    outbox::{self, Outbox},
+};
 
 /// Which engine a statement is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +181,11 @@ impl Row {
 }
 
 /// A transaction on either engine. Dropped without [`Tx::commit`], it is rolled back.
-pub struct Tx<'a>(Inner<'a>);
+pub struct Tx<'a> {
+    inner: Inner<'a>,
+    /// What it knows of who wants to hear of what it does.
+    pub(super) outbox: Outbox,
+}
 
 enum Inner<'a> {
     Sqlite(Transaction<'a, Sqlite>),
@@ -202,7 +209,7 @@ macro_rules! run {
 
 /// Postgres keeps no NUL in a text and refuses one in JSON; a person may write one all the same. It becomes the mark for what
 /// cannot be shown, on both engines.
-fn storable(text: String) -> String {
+pub(super) fn storable(text: String) -> String {
     const ESCAPED: &str = "\\u0000";
     let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     if !text.contains(ESCAPED) {
@@ -225,7 +232,7 @@ fn storable(text: String) -> String {
 impl Tx<'_> {
     /// Which engine it is on.
     pub fn dialect(&self) -> Dialect {
-        match &self.0 {
+        match &self.inner {
             Inner::Sqlite(_) => Dialect::Sqlite,
             Inner::Postgres(_) => Dialect::Postgres,
         }
@@ -233,7 +240,7 @@ impl Tx<'_> {
 
     /// Runs a statement; how many rows it touched.
     pub async fn execute(&mut self, sql: &str, args: Vec<Arg>) -> Result<u64, StoreError> {
-        Ok(match &mut self.0 {
+        Ok(match &mut self.inner {
             Inner::Sqlite(tx) => run!(Dialect::Sqlite, sql, args, &mut **tx, execute)?.rows_affected(),
             Inner::Postgres(tx) => run!(Dialect::Postgres, sql, args, &mut **tx, execute)?.rows_affected(),
         })
@@ -241,7 +248,7 @@ impl Tx<'_> {
 
     /// Runs a statement; its rows.
     pub async fn rows(&mut self, sql: &str, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
-        Ok(match &mut self.0 {
+        Ok(match &mut self.inner {
             Inner::Sqlite(tx) => {
                 run!(Dialect::Sqlite, sql, args, &mut **tx, fetch_all)?.into_iter().map(Row::Sqlite).collect()
             }
@@ -257,8 +264,9 @@ impl Tx<'_> {
     }
 
     /// Makes everything since the transaction began durable.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        match self.0 {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        outbox::wake(&mut self).await?;
+        match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::Postgres(tx) => tx.commit().await?,
         }
@@ -277,10 +285,11 @@ impl Pools {
     /// Begins a transaction that may write. SQLite takes the write lock at once: a transaction that reads first and then
     /// writes could not be carried through beside another one.
     pub(super) async fn begin(&self) -> Result<Tx<'static>, StoreError> {
-        Ok(Tx(match self {
+        let inner = match self {
             Self::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Inner::Postgres(pool.begin().await?),
-        }))
+        };
+        Ok(Tx { inner, outbox: Outbox::default() })
     }
 
     /// Reads outside any transaction.

@@ -1,7 +1,7 @@
 //! Definitions: kept as they were written, versioned, all of an apply or nothing.
 
 use crate::domain::{
-    definition::Organization,
+    definition::{Endpoint, Organization},
     id::{OrgId, TemplateId},
     time::Timestamp,
 };
@@ -9,6 +9,7 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Tx, args},
+    endpoints,
 };
 
 /// What kind of thing a definition defines.
@@ -196,6 +197,12 @@ async fn save(
     if new.kind == Kind::Template {
         let sql = "INSERT INTO template_versions (org_id, template_id, version, source) VALUES ($1, $2, $3, $4)";
         tx.execute(sql, args![org.as_str(), id, version, new.body.as_str()]).await?;
+    }
+    if new.kind == Kind::Endpoint {
+        let damaged =
+            |problem: serde_json::Error| StoreError::Damaged { column: "body".into(), problem: problem.to_string() };
+        let endpoint: Endpoint = serde_json::from_str(&new.body).map_err(damaged)?;
+        endpoints::subscribe(tx, org, &new.name, &endpoint, now).await?;
     }
     Ok(change)
 }

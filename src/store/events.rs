@@ -135,6 +135,7 @@ impl Store {
                 priority: Priority::Automatic,
                 state: "ready",
                 due: batch.due,
+                show_in_timeline: batch.run.pinned.show_in_timeline,
             };
             runs::add_messages(&mut tx, org, &place, &batch.messages, now).await?;
             if !batch.messages.is_empty() {

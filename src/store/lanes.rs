@@ -8,7 +8,7 @@ use super::{
 };
 
 /// A kind of work that an organization may have waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LaneKind {
     /// Requests of this priority.
     Requests(Priority),

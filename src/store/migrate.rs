@@ -14,6 +14,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_initial.sql")),
     (2, include_str!("../../migrations/0002_every_provider.sql")),
     (3, include_str!("../../migrations/0003_conversations.sql")),
+    (4, include_str!("../../migrations/0004_outbox.sql")),
+    (5, include_str!("../../migrations/0005_timeline.sql")),
 ];
 
 /// The version that this herald brings a database to.

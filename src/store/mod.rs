@@ -12,18 +12,24 @@ pub mod control;
 pub mod conversations;
 pub mod db;
 pub mod definitions;
+pub mod deliveries;
+pub mod endpoints;
 pub mod events;
 pub mod imports;
 pub mod lanes;
 pub mod lists;
 pub mod messages;
 pub mod migrate;
+mod outbox;
+pub mod polls;
 pub mod replies;
 pub mod requests;
 pub mod runs;
 pub mod schedules;
 pub mod settle;
 pub mod states;
+pub mod timeline;
+mod told;
 
 use std::{str::FromStr, time::Duration};
 

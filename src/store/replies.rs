@@ -14,6 +14,7 @@ use crate::domain::{
 use super::{
     Store, StoreError, conversations,
     db::{Row, Tx, args},
+    told,
 };
 
 /// A reply that came in.
@@ -203,6 +204,7 @@ pub(super) async fn add_replies<'r>(
         .collect();
     keep_places(tx, org, &news).await?;
     conversations::move_sessions(tx, org, &news).await?;
+    told::add_replies(tx, org, &news).await?;
     Ok(news)
 }
 

@@ -35,6 +35,10 @@ pub struct Claimed {
     pub begun: i64,
     /// When its contacts were accepted: their age is counted from here.
     pub accepted_at: Timestamp,
+    /// The channel that the last attempt left through; empty: the run's own.
+    pub via: String,
+    /// When a call was first made for it.
+    pub first_sent: Option<Timestamp>,
 }
 
 /// What asking for requests brought.
@@ -79,7 +83,7 @@ WITH next AS MATERIALIZED (
 UPDATE requests SET due_at = $5, token = token + 1, attempts = attempts + 1
 FROM next
 WHERE requests.org_id = $1 AND requests.run_id = next.run_id AND requests.number = next.number
-RETURNING requests.run_id, requests.number, first_seq, size, token, attempts, begun, accepted_at";
+RETURNING requests.run_id, requests.number, first_seq, size, token, attempts, begun, accepted_at, via, first_sent";
 
 /// When the lane's next request is due, by the same rule.
 const NEXT: &str = "SELECT due_at FROM requests WHERE org_id = $1 AND priority = $2 AND state = 'ready'
@@ -133,6 +137,8 @@ impl Store {
                 attempts: row.int(5)?,
                 begun: row.int(6)?,
                 accepted_at: Timestamp::from_millis(row.int(7)?),
+                via: row.text(8)?.to_owned(),
+                first_sent: row.maybe_int(9)?.map(Timestamp::from_millis),
             });
         }
         if !requests.is_empty() {

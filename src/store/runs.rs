@@ -14,7 +14,7 @@ use super::{
     Store, StoreError,
     db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
-    settle,
+    settle, timeline,
 };
 
 /// A run that is to begin.
@@ -84,7 +84,7 @@ pub struct Rejected {
 
 const RUN: &str =
     "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
-  open_requests, dispatched, created_at, started_at, finished_at FROM runs";
+  open_requests, dispatched, created_at, started_at, finished_at, unlinked FROM runs";
 
 fn read_run(row: &Row) -> Result<Run, StoreError> {
     Ok(Run {
@@ -105,6 +105,7 @@ fn read_run(row: &Row) -> Result<Run, StoreError> {
         created_at: Timestamp::from_millis(row.int(14)?),
         started_at: row.maybe_int(15)?.map(Timestamp::from_millis),
         finished_at: row.maybe_int(16)?.map(Timestamp::from_millis),
+        unlinked: row.int(17)?,
     })
 }
 
@@ -129,12 +130,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let sql = "SELECT messages, requests, priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+        let sql = "SELECT messages, requests, priority, pinned FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
         let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
         let Some(row) = row.filter(|row| row.int(0).is_ok_and(|have| have == after)) else {
             return Ok(()); // already there
         };
-        let place = Place { run, after, requests: row.int(1)?, priority: row.parsed(2)?, state: "importing", due: now };
+        let show_in_timeline = row.json::<Pinned>(3)?.show_in_timeline;
+        let (requests, priority) = (row.int(1)?, row.parsed(2)?);
+        let place = Place { run, after, requests, priority, state: "importing", due: now, show_in_timeline };
         add_messages(&mut tx, org, &place, messages, now).await?;
         add_rejected(&mut tx, org, run, rejected).await?;
         let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
@@ -233,7 +236,7 @@ impl Store {
     }
 }
 
-fn read_tally(row: &Row) -> Result<Tally, StoreError> {
+pub(super) fn read_tally(row: &Row) -> Result<Tally, StoreError> {
     Ok(Tally {
         status: row.parsed(0)?,
         code: row.text(1)?.to_owned(),
@@ -295,6 +298,8 @@ pub(super) struct Place {
     pub state: &'static str,
     /// From when its requests may be claimed.
     pub due: Timestamp,
+    /// Whether each message leaves an activity.
+    pub show_in_timeline: bool,
 }
 
 const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_number, recipient, opted_in, repeat, locale, slugs)
@@ -338,9 +343,12 @@ pub(super) async fn add_messages(
         args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()],
     )
     .await?;
-    let sql = "UPDATE runs SET messages = messages + $1, requests = requests + $2, open_requests = open_requests + $2 WHERE org_id = $3 AND run_id = $4";
+    let unlinked =
+        if place.show_in_timeline { timeline::add_activities(tx, org, place, messages, now).await? } else { 0 };
+    let sql = "UPDATE runs SET messages = messages + $1, requests = requests + $2, open_requests = open_requests + $2, unlinked = unlinked + $5
+               WHERE org_id = $3 AND run_id = $4";
     let added = i64::try_from(messages.len()).unwrap_or(0);
-    tx.execute(sql, args![added, count, org.as_str(), run]).await?;
+    tx.execute(sql, args![added, count, org.as_str(), run, unlinked]).await?;
     Ok(())
 }
 

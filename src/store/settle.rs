@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::domain::{
+    fairness::Priority,
     id::{MessageId, OrgId, RequestId, RunId},
+    quota,
     run::RunStatus,
     state::MessageState,
     time::Timestamp,
@@ -18,26 +20,48 @@ use super::{
     lanes::{self, LaneKind},
     requests::Claimed,
     states::{append_states, write_states},
+    told,
 };
 
 /// What a worker writes about a request that it holds: any of the three, together.
 #[derive(Clone, Debug, Default)]
 pub struct Word {
-    /// Its first so many messages may be handed over from now on, counted from the request's first message.
-    pub intent: Option<i64>,
+    /// What may be handed over from now on.
+    pub intent: Option<Intent>,
     /// What became of messages.
     pub states: Vec<(i64, MessageState)>,
     /// What becomes of the request, if the worker gives it back.
     pub finish: Option<Finish>,
 }
 
+/// What may be handed over from now on, and how: durable before the first call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The request's first so many messages.
+    pub begun: i64,
+    /// The channel that they leave through; empty: the run's own.
+    pub via: String,
+    /// When a call was first made for the request.
+    pub first_sent: Timestamp,
+}
+
 /// What becomes of a request that is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
     /// Every message has its end.
-    Done,
+    Done {
+        /// When the provider is to be asked about those of which no receipt has come; `None`: it cannot be.
+        poll_at: Option<Timestamp>,
+    },
     /// Some are to be tried again.
     RetryAt(Timestamp),
+    /// No call was made: it does not count as tried, nor against the hour in which it was claimed.
+    PutOff {
+        /// When it may be claimed again.
+        until: Timestamp,
+        /// When it was claimed.
+        claimed_at: Timestamp,
+    },
 }
 
 /// Whether the word was written.
@@ -61,7 +85,7 @@ const TOKENS: &str = "SELECT run_id, number, token,
   ORDER BY run_id, number LOCKED ROWS";
 
 const INTENTS: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
-  UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT) FROM r
+  UPDATE requests SET begun = CAST(r.value ->> 2 AS BIGINT), via = r.value ->> 3, first_sent = CAST(r.value ->> 4 AS BIGINT) FROM r
   WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
 
 impl Store {
@@ -128,7 +152,10 @@ async fn settle_org(
             continue;
         }
         let run = request.id.run;
-        intents.extend(word.intent.map(|begun| json!([run, request.id.number, begun])));
+        let intent = word.intent.as_ref();
+        intents.extend(
+            intent.map(|intent| json!([run, request.id.number, intent.begun, intent.via, intent.first_sent.millis()])),
+        );
         states.extend(word.states.iter().map(|(seq, state)| (MessageId { run, seq: *seq }, state)));
         finishes.extend(word.finish.map(|finish| (*request, finish)));
     }
@@ -168,33 +195,63 @@ async fn finish_requests(
     if finishes.is_empty() {
         return Ok(());
     }
-    let (mut rows, mut done, mut wake) = (Vec::new(), BTreeMap::<RunId, i64>::new(), BTreeMap::<_, Timestamp>::new());
+    let (mut rows, mut wake) = (Vec::new(), BTreeMap::<LaneKind, Timestamp>::new());
+    // By run: requests that are done, requests that were put off.
+    let mut runs = BTreeMap::<RunId, (i64, i64)>::new();
     for (request, finish) in finishes {
-        let (over, due) = match finish {
-            Finish::Done => (1, now),
-            Finish::RetryAt(at) => (0, *at),
+        let (over, due, untried, poll_at) = match finish {
+            Finish::Done { poll_at } => (1, now, 0, *poll_at),
+            Finish::RetryAt(at) => (0, *at, 0, None),
+            Finish::PutOff { until, .. } => (0, *until, 1, None),
         };
-        rows.push(json!([request.id.run, request.id.number, over, due.millis()]));
-        if *finish == Finish::Done {
-            *done.entry(request.id.run).or_default() += 1;
-        } else {
-            wake.entry(request.priority).and_modify(|at| *at = due.min(*at)).or_insert(due);
+        let poll_at_ms = poll_at.map(Timestamp::millis);
+        rows.push(json!([request.id.run, request.id.number, over, due.millis(), untried, poll_at_ms]));
+        if over + untried > 0 {
+            let (done, put_off) = runs.entry(request.id.run).or_default();
+            *done += over;
+            *put_off += untried;
+        }
+        if over == 0 {
+            let lane = LaneKind::Requests(request.priority);
+            wake.entry(lane).and_modify(|at| *at = due.min(*at)).or_insert(due);
+        }
+        if let Some(poll_at) = poll_at {
+            wake.entry(LaneKind::Polls).and_modify(|at| *at = poll_at.min(*at)).or_insert(poll_at);
         }
     }
     let sql = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
-               UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT),
-                 state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
+               UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT), attempts = attempts - CAST(r.value ->> 4 AS BIGINT),
+                 poll_at = CAST(r.value ->> 5 AS BIGINT), state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
                FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
     tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
-    for (priority, at) in wake {
-        lanes::wake(tx, org, LaneKind::Requests(priority), at).await?;
+    for (lane, at) in wake {
+        lanes::wake(tx, org, lane, at).await?;
     }
-    for (run, count) in done {
-        let sql = "UPDATE runs SET open_requests = open_requests - $1 WHERE org_id = $2 AND run_id = $3 RETURNING open_requests";
-        let open = tx.row(sql, args![count, org.as_str(), run.to_string()]).await?.map(|row| row.int(0)).transpose()?;
-        if open == Some(0) {
+    // After the lanes and before the runs, as claims do.
+    unbook(tx, org, finishes).await?;
+    for (run, (done, put_off)) in runs {
+        let sql = "UPDATE runs SET open_requests = open_requests - $1, dispatched = dispatched - $2
+                   WHERE org_id = $3 AND run_id = $4 RETURNING open_requests";
+        let row = tx.row(sql, args![done, put_off, org.as_str(), run.to_string()]).await?;
+        if done > 0 && row.map(|row| row.int(0)).transpose()? == Some(0) {
             complete(tx, org, run, now).await?;
         }
+    }
+    Ok(())
+}
+
+/// What was claimed and not dispatched does not count against the hour in which it was claimed.
+async fn unbook(tx: &mut Tx<'_>, org: &OrgId, finishes: &[(&Claimed, Finish)]) -> Result<(), StoreError> {
+    let mut buckets = BTreeMap::<i64, (i64, i64)>::new();
+    for (request, finish) in finishes {
+        let Finish::PutOff { claimed_at, .. } = finish else { continue };
+        let (used, bulk) = buckets.entry(quota::bucket(*claimed_at)).or_default();
+        *used += 1;
+        *bulk += i64::from(request.priority != Priority::Automatic);
+    }
+    for (bucket, (used, bulk)) in buckets {
+        let sql = "UPDATE org_usage SET used = used - $3, bulk = bulk - $4 WHERE org_id = $1 AND bucket = $2";
+        tx.execute(sql, args![org.as_str(), bucket, used, bulk]).await?;
     }
     Ok(())
 }
@@ -205,6 +262,9 @@ pub(super) async fn complete(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Time
         WHERE org_id = $2 AND run_id = $3 AND status IN ('running', 'cancelling') AND open_requests = 0 AND open_ended = 0
         AND messages = (SELECT COALESCE(SUM(tallies.messages), 0) FROM tallies
                         WHERE tallies.org_id = $2 AND tallies.run_id = $3 AND tallies.status NOT IN ('queued', 'sending'))";
-    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-    Ok(())
+    let ended = tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    if ended == 0 {
+        return Ok(());
+    }
+    told::add_run(tx, org, run, now).await
 }

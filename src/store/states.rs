@@ -18,6 +18,7 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Row, Tx, args, json_rows},
+    told,
 };
 
 impl Store {
@@ -149,6 +150,7 @@ pub(super) async fn append_states(
     let mut sums = Deltas::default();
     states.iter().for_each(|(id, state)| sums.add(id.run, state, 1));
     sums.write(tx, org).await?;
+    told::add_messages(tx, org, states.into_iter()).await?;
     Ok(true)
 }
 
@@ -171,7 +173,7 @@ async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &Messa
         touched.insert(*id);
     }
     let mut sums = Deltas::default();
-    let (mut fresh, mut changed) = (Vec::new(), Vec::new());
+    let (mut fresh, mut changed, mut news) = (Vec::new(), Vec::new(), Vec::new());
     for (id, state) in known.iter().filter(|(id, _)| touched.contains(id)) {
         match before.get(id) {
             None => fresh.push((*id, state)),
@@ -182,6 +184,10 @@ async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &Messa
             Some(_) => continue,
         }
         sums.add(id.run, state, 1);
+        // A state that says more about the same status is no news.
+        if before.get(id).is_none_or(|old| old.status != state.status) {
+            news.push((*id, state));
+        }
     }
     if !fresh.is_empty() {
         let appended = tx.execute(INSERT_STATES, args![state_rows(&fresh), org.as_str()]).await?;
@@ -193,6 +199,7 @@ async fn merge_states(tx: &mut Tx<'_>, org: &OrgId, states: &[(MessageId, &Messa
         tx.execute(UPDATE_STATES, args![state_rows(&changed), org.as_str()]).await?;
     }
     sums.write(tx, org).await?;
+    told::add_messages(tx, org, news.into_iter()).await?;
     Ok(true)
 }
 

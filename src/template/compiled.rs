@@ -1,12 +1,17 @@
 //! A template ready to render: compiled once a version, shared by every sender. It decides the locale and makes the
 //! text; how the text is charged is [`segments`](super::segments())'s matter, and whether it may be sent is the engine's.
 
+mod approved;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use approved::RenderedApproved;
+
 use super::{
+    approved::{Content, Draft, media_faults, ready},
     parse::{Piece, Slug, parse},
-    problem::{CompileFault, CompileProblem, RenderProblem},
-    source::TemplateSource,
+    problem::{CompileFault, CompilePlace, CompileProblem, RenderProblem},
+    source::{MEDIA, SourceFault, TemplateSource},
 };
 use crate::domain::{contact::Slugs, locale::Locale};
 
@@ -23,6 +28,8 @@ pub struct Template {
     default: Text,
     /// Every text, the default's as well.
     texts: BTreeMap<Locale, Text>,
+    /// What the provider has approved, if it has approved something: then the default locale's is among it.
+    approved: BTreeMap<Locale, Content>,
     required: BTreeSet<String>,
     /// Every slug, folded, with the author's first spelling.
     spellings: BTreeMap<String, String>,
@@ -44,7 +51,7 @@ pub struct Rendered {
 }
 
 impl Template {
-    /// Compiles every text, naming every problem of every locale at once.
+    /// Compiles every text and all approved content, naming every problem of every locale at once.
     pub fn compile(source: &TemplateSource) -> Result<Self, Vec<CompileProblem>> {
         let mut texts = BTreeMap::new();
         let mut problems = Vec::new();
@@ -53,25 +60,25 @@ impl Template {
                 Ok(pieces) => {
                     texts.insert(locale.clone(), Text { locale: locale.clone(), pieces });
                 }
-                Err(found) => problems.extend(found.into_iter().map(|((line, column), fault)| CompileProblem {
-                    locale: locale.clone(),
-                    line,
-                    column,
-                    fault,
+                Err(found) => problems.extend(found.into_iter().map(|((line, column), fault)| {
+                    let place = CompilePlace::Text { locale: locale.clone(), line, column };
+                    CompileProblem { place, fault }
                 })),
             }
         }
-        let default = texts.get(&source.default_locale).cloned();
         if !source.texts.contains_key(&source.default_locale) {
-            let (locale, fault) = (source.default_locale.clone(), CompileFault::NoDefaultText);
-            problems.push(CompileProblem { locale, line: 1, column: 1, fault });
+            let place = CompilePlace::Text { locale: source.default_locale.clone(), line: 1, column: 1 };
+            problems.push(CompileProblem { place, fault: CompileFault::NoDefaultText });
         }
-        match default {
+        let approved = compile_manifest(source, &mut problems);
+        match texts.get(&source.default_locale).cloned() {
             Some(default) if problems.is_empty() => {
-                let required = texts.values().flat_map(|text| required(&text.pieces)).collect();
+                let variables = || approved.values().flat_map(|content| content.variables.values());
+                let all = || texts.values().map(|text| &text.pieces).chain(variables());
+                let required = all().flat_map(|pieces| required(pieces)).collect();
                 let mut spellings = BTreeMap::new();
-                texts.values().for_each(|text| spell(&text.pieces, &mut spellings));
-                Ok(Self { source: source.clone(), default, texts, required, spellings })
+                all().for_each(|pieces| spell(pieces, &mut spellings));
+                Ok(Self { source: source.clone(), default, texts, approved, required, spellings })
             }
             _ => Err(problems),
         }
@@ -80,15 +87,9 @@ impl Template {
     /// Makes one contact's text in the best locale for them.
     pub fn render(&self, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Rendered, RenderProblem> {
         let text = self.text(wanted);
-        let mut output = Output { text: String::with_capacity(320), characters: 0 };
+        let mut output = Output::new();
         output.write(&text.pieces, slugs)?;
-        if output.characters > MAX_CHARACTERS {
-            return Err(RenderProblem::TooLong { characters: output.characters });
-        }
-        if output.text.trim_start().is_empty() {
-            return Err(RenderProblem::Empty);
-        }
-        Ok(Rendered { text: output.text, locale: text.locale.clone() })
+        Ok(Rendered { text: output.finish()?, locale: text.locale.clone() })
     }
 
     /// The locale whose text a contact gets: the wanted one, one of its parents, or the default.
@@ -111,6 +112,11 @@ impl Template {
         self.spellings.get(folded).map_or(folded, String::as_str)
     }
 
+    /// Links to what is sent along with the text; approved content has its own at the provider.
+    pub fn media(&self) -> &[String] {
+        &self.source.media
+    }
+
     /// What it was compiled from.
     pub fn source(&self) -> &TemplateSource {
         &self.source
@@ -124,6 +130,21 @@ impl Template {
     }
 }
 
+/// Approved content and links, and what is wrong with them.
+fn compile_manifest(source: &TemplateSource, problems: &mut Vec<CompileProblem>) -> BTreeMap<Locale, Content> {
+    let TemplateSource { channel_type, default_locale, texts, approved, media, .. } = source;
+    let draft = Draft { channel_type: Some(*channel_type), default_locale: Some(default_locale), texts, approved };
+    let mut found = Vec::new();
+    let approved = ready(draft, &mut found);
+    let mut add = |key: String, fault: SourceFault| {
+        let place = CompilePlace::Manifest { key };
+        problems.push(CompileProblem { place, fault: CompileFault::Manifest(fault) });
+    };
+    found.into_iter().for_each(|problem| add(problem.key.unwrap_or_default(), problem.fault));
+    media_faults(media).into_iter().for_each(|words| add(MEDIA.to_owned(), SourceFault::BadValue(words)));
+    approved
+}
+
 /// A text in the making: it stops growing at [`MAX_CHARACTERS`], whatever is written to it.
 struct Output {
     text: String,
@@ -131,6 +152,21 @@ struct Output {
 }
 
 impl Output {
+    fn new() -> Self {
+        Self { text: String::with_capacity(320), characters: 0 }
+    }
+
+    /// The text, if it can be sent.
+    fn finish(self) -> Result<String, RenderProblem> {
+        if self.characters > MAX_CHARACTERS {
+            return Err(RenderProblem::TooLong { characters: self.characters });
+        }
+        if self.text.trim_start().is_empty() {
+            return Err(RenderProblem::Empty);
+        }
+        Ok(self.text)
+    }
+
     /// Walks the pieces: there are no loops in them, so this ends.
     fn write(&mut self, pieces: &[Piece], slugs: &Slugs) -> Result<(), RenderProblem> {
         for piece in pieces {
@@ -175,7 +211,8 @@ fn required(pieces: &[Piece]) -> BTreeSet<String> {
     each.flatten().collect()
 }
 
-fn spell(pieces: &[Piece], spellings: &mut BTreeMap<String, String>) {
+/// Adds every slug, folded, with the author's first spelling.
+pub(super) fn spell(pieces: &[Piece], spellings: &mut BTreeMap<String, String>) {
     let mut note = |slug: &Slug| {
         spellings.entry(slug.folded.clone()).or_insert_with(|| slug.written.clone());
     };

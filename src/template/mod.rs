@@ -4,6 +4,7 @@
 //! A text's path: [`TemplateSource`] (as written and stored) → [`Template`] (compiled, once a version) → [`Rendered`]
 //! (for one contact) → [`Segments`] (what it takes on the air).
 
+mod approved;
 mod source;
 
 mod compiled;
@@ -15,8 +16,9 @@ mod problem;
 mod segments;
 mod starter;
 
-pub use compiled::{MAX_CHARACTERS, Rendered, Template};
-pub use problem::{CompileFault, CompileProblem, RenderProblem};
+pub use approved::ApprovedContent;
+pub use compiled::{MAX_CHARACTERS, Rendered, RenderedApproved, Template};
+pub use problem::{CompileFault, CompilePlace, CompileProblem, RenderProblem};
 pub use segments::{Encoding, Segments, segments};
 pub use source::{MANIFEST, SourceFault, SourceProblem, TemplateSource};
 pub use starter::starter;

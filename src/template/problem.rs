@@ -1,23 +1,50 @@
 //! What can be wrong with a text, in words: when it is compiled (the author is told, with the place), and when it is
 //! rendered (the message ends, with the reason).
 
+use std::fmt;
+
+use super::source::SourceFault;
 use crate::domain::{
     locale::Locale,
     reason::{Reason, Why},
 };
 
-/// What is wrong with a template's text, and where.
+/// What is wrong with a template, and where.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{locale}, line {line}, column {column}: {fault}")]
+#[error("{place}: {fault}")]
 pub struct CompileProblem {
-    /// The text that has it.
-    pub locale: Locale,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
+    /// Where.
+    pub place: CompilePlace,
     /// What is wrong.
     pub fault: CompileFault,
+}
+
+/// A place in a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CompilePlace {
+    /// In a text.
+    Text {
+        /// The text.
+        locale: Locale,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+    },
+    /// In the manifest.
+    Manifest {
+        /// The key, like `approved.en.text`.
+        key: String,
+    },
+}
+
+impl fmt::Display for CompilePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text { locale, line, column } => write!(f, "{locale}, line {line}, column {column}"),
+            Self::Manifest { key } => f.write_str(key),
+        }
+    }
 }
 
 /// What can be wrong with a text.
@@ -67,6 +94,9 @@ pub enum CompileFault {
         /// The right way to write it.
         expected: &'static str,
     },
+    /// What the manifest says beside the texts.
+    #[error("{0}")]
+    Manifest(SourceFault),
 }
 
 /// What an author may write, for messages.
@@ -105,7 +135,18 @@ pub enum RenderProblem {
     /// Nothing is left to send.
     #[error("the text is empty")]
     Empty,
-    /// A helper cannot do its work with this contact's value.
+    /// Approved content was asked for, and the template has none.
+    #[error("the template has no approved content")]
+    NotApproved,
+    /// The provider would not take this value of a variable of approved content.
+    #[error("variable {name} {fault}")]
+    BadVariable {
+        /// The variable.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// A helper cannot do its work with this contact's value, or a variable was given that there is not.
     #[error("{why}")]
     Failed {
         /// In words.
@@ -115,13 +156,17 @@ pub enum RenderProblem {
 
 impl From<RenderProblem> for Why {
     fn from(problem: RenderProblem) -> Self {
+        let words = problem.to_string();
         match problem {
             RenderProblem::MissingSlug { name } => Self::detailed(Reason::MissingSlug, name),
             RenderProblem::TooLong { characters } => {
                 Self::detailed(Reason::MessageTooLong, format!("{characters} characters"))
             }
             RenderProblem::Empty => Self::plain(Reason::EmptyMessage),
-            RenderProblem::Failed { why } => Self::detailed(Reason::TemplateFailed, why),
+            RenderProblem::NotApproved => Self::detailed(Reason::InvalidTemplate, words),
+            RenderProblem::BadVariable { .. } | RenderProblem::Failed { .. } => {
+                Self::detailed(Reason::TemplateFailed, words)
+            }
         }
     }
 }

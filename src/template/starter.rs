@@ -120,6 +120,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_approved_reads_as_the_text_does_in_every_language() {
+        for (name, source) in starter().unwrap() {
+            let template = Template::compile(&source).unwrap();
+            assert_eq!(template.has_approved(), source.channel_type == ChannelType::WhatsApp, "{name}");
+            let mut ids: Vec<&str> = source.approved.values().map(|content| content.content_sid.as_str()).collect();
+            assert!(ids.is_empty() || ids.len() == source.texts.len(), "{name}");
+            for locale in source.approved.keys() {
+                for channel_type in [ChannelType::Sms, ChannelType::WhatsApp] {
+                    let free = template.render(Some(locale), &values(channel_type)).unwrap();
+                    let approved = template.render_approved(Some(locale), &values(channel_type), None).unwrap();
+                    assert_eq!((approved.text, approved.locale), (free.text, free.locale), "{name} {locale}");
+                    assert_eq!(approved.variables["1"], "Ana");
+                }
+            }
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), source.approved.len(), "{name}: each language has content of its own");
+        }
+    }
+
+    #[test]
     fn an_appointment_needs_no_place() {
         let template = Template::compile(&starter().unwrap()["appointment-reminder"]).unwrap();
         let slugs = values(ChannelType::Sms);

@@ -17,7 +17,7 @@ use crate::{
 /// An event as a system of cases posts it.
 pub fn case(nth: u32, language: &str, title: &str, priority: &str) -> String {
     let customer = json!({ "mobile": phone(nth), "name": "Ana", "language": language, "do_not_phone": false });
-    let data = json!({ "customer": customer, "title": title, "priority": priority });
+    let data = json!({ "customer": customer, "id": format!("CAS-{nth}"), "title": title, "priority": priority });
     json!({ "type": "case.created", "timestamp": "2026-11-20T09:00:00Z", "data": data }).to_string()
 }
 

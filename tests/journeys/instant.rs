@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use herald::{
-    domain::{contact::ChannelType, message::Status, phone::E164, run::RunStatus},
+    domain::{contact::ChannelType, id::ConsentChangeId, message::Status, phone::E164, run::RunStatus},
     intake::upload::{NotSent, OnInvalid, OnSameFile},
     store::consents::{Consent, ConsentChange},
 };
@@ -39,9 +39,15 @@ fn file() -> String {
 fn opted_out(nth: u32) -> ConsentChange {
     let of: E164 = E164::parse(&phone(nth), None).unwrap();
     let at = herald::domain::time::Timestamp::from_millis(1);
-    let id = herald::domain::id::ConsentChangeId::new(at, rand::random());
-    let (source, actor) = ("import".into(), "operator".into());
-    ConsentChange { id, channel_type: ChannelType::Sms, of, consent: Consent::Out, source, actor, at }
+    ConsentChange {
+        id: ConsentChangeId::new(at, rand::random()),
+        channel_type: ChannelType::Sms,
+        of,
+        consent: Consent::Out,
+        source: "import".into(),
+        actor: "operator".into(),
+        at,
+    }
 }
 
 pub async fn a_file_with_every_kind_of_row(database: Database) {

@@ -17,6 +17,8 @@ impl Stage {
             .args(["--output", "json", "--database-url", self.app.config.database_url.expose()])
             .args(arguments)
             .env("ACME_TWILIO_TOKEN", Settings::DEFAULT_AUTH_TOKEN)
+            .env("ACME_TELESIGN_KEY", Settings::DEFAULT_API_KEY)
+            .env("ACME_ACS_KEY", Settings::DEFAULT_ACS_ACCESS_KEY)
             .env("ACME_HOOK_SECRET", HOOK_SECRET)
             .current_dir(self.folder.path())
             .output()

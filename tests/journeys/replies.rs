@@ -18,7 +18,7 @@ const THANKS: u32 = 98_468;
 
 impl Stage {
     /// Lets the sandbox know where people's messages go.
-    async fn listen(&self) {
+    pub async fn listen(&self) {
         let url = format!("{}/callbacks/{}", self.base_url, self.applied.callback_tokens["twilio"]);
         let sandbox = format!("{}/sandbox/inbound", self.sandbox().base_url());
         let answer = self.client.put(sandbox).body(json!({ "url": url }).to_string()).send().await.unwrap();

@@ -14,7 +14,7 @@ use crate::{
 
 impl Stage {
     /// Waits until a run is over, letting the time pass ten times as fast.
-    async fn over_soon(&self, run: herald::domain::id::RunId) {
+    pub async fn over_soon(&self, run: herald::domain::id::RunId) {
         self.until(&format!("{run} is over"), async || {
             self.hand.advance(Duration::from_millis(100));
             self.run(run).await.status.is_over().then_some(())

@@ -27,7 +27,7 @@ use herald::{
         Dialect, Store, StoreError,
         requests::{Claim, ClaimOrder, Claimed},
         runs::{Lasting, NewMessage, NewRun, Repeat},
-        settle::{Fence, Finish, Word},
+        settle::{Fence, Finish, Intent, Word},
     },
 };
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
@@ -291,11 +291,11 @@ pub fn answer(request: &Claimed, seq: i64, status: Status, now: Timestamp) -> (i
 
 pub fn all_sent(request: &Claimed, now: Timestamp) -> Word {
     let states = seqs(request).map(|seq| answer(request, seq, Status::Sent, now)).collect();
-    Word { intent: None, states, finish: Some(Finish::Done) }
+    Word { intent: None, states, finish: Some(Finish::Done { poll_at: None }) }
 }
 
 pub fn intent(begun: i64) -> Word {
-    Word { intent: Some(begun), ..Word::default() }
+    Word { intent: Some(Intent { begun, via: String::new(), first_sent: at(0) }), ..Word::default() }
 }
 
 pub fn retry_at(when: Timestamp) -> Word {

@@ -181,7 +181,7 @@ pub async fn failures_are_tried_again(bench: Bench) {
     for request in bench.claim(&org, BULK, 2, at(0)).await {
         let status = |seq: i64| if request.id.number == 2 && seq % 10 == 0 { Status::Failed } else { Status::Sent };
         let states = seqs(&request).map(|seq| answer(&request, seq, status(seq), at(1))).collect();
-        bench.say(&request, &Word { intent: None, states, finish: Some(Finish::Done) }, at(1)).await;
+        bench.say(&request, &Word { intent: None, states, finish: Some(Finish::Done { poll_at: None }) }, at(1)).await;
     }
     bench
         .store
@@ -214,7 +214,7 @@ pub async fn failures_are_tried_again(bench: Bench) {
             .is_some_and(|s| s.provider_id.is_empty() && s.why == Some(Reason::InvalidNumber.into()))
     );
     let states = queued.iter().map(|seq| answer(&request, *seq, Status::Sent, at(101))).collect();
-    bench.say(&request, &Word { intent: None, states, finish: Some(Finish::Done) }, at(101)).await;
+    bench.say(&request, &Word { intent: None, states, finish: Some(Finish::Done { poll_at: None }) }, at(101)).await;
     assert_eq!(bench.status(&org, run).await, RunStatus::Completed);
     assert_eq!(bench.store.sums(&org, run).await.unwrap().buckets(), [("sent", 200)]);
     bench.adds_up(&org, run).await;
@@ -230,7 +230,7 @@ pub async fn retrying_does_not_resume_a_stopped_run(bench: Bench) {
         let states = seqs(&request).map(|seq| answer(&request, seq, Status::Failed, at(1))).collect();
         bench.say(&request, &Word { intent: None, states, finish: Some(Finish::RetryAt(at(1))) }, at(1)).await;
         let request = bench.claim(&org, BULK, 1, at(1)).await.remove(0);
-        let last = Word { finish: Some(Finish::Done), ..Word::default() };
+        let last = Word { finish: Some(Finish::Done { poll_at: None }), ..Word::default() };
         let (store, of) = (bench.store.clone(), org.clone());
         bench.say(&request, &last, at(1)).await;
         let retrying = tokio::spawn(async move { store.retry_failed(&of, run, at(2)).await.unwrap() });

@@ -1,11 +1,14 @@
 //! Nothing crosses from one organization to another, whatever ids are asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use herald::{
     domain::{
         contact::ChannelType,
         fairness::Priority,
         id::{CallbackId, ConversationId, KeyId, MessageId, OrgId, RunId, TemplateId},
         message::Status,
+        timeline::Before,
     },
     store::{
         access::{StoredKey, TokenKind},
@@ -15,6 +18,8 @@ use herald::{
         consents::Consent,
         conversations::ConversationSearch,
         definitions::{Kind, NewDefinition},
+        deliveries::{Delivery, Order, Posted},
+        endpoints::Gone,
         events::StoredEvent,
         messages::MessageSearch,
         requests::Claimed,
@@ -25,9 +30,10 @@ use herald::{
 };
 
 use crate::{
-    bench::{Bench, LEASE, all_sent, at, configuration, contact, new_messages, new_run, number, organization, state},
+    bench::{Bench, LEASE, all_sent, at, configuration, contact, new_messages, number, organization, state},
     conversations::{incoming, new_answer},
     inbound::{change, reply},
+    timeline,
 };
 
 struct Filled {
@@ -44,11 +50,19 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
     let template = TemplateId::new(at(0), 1 << 64);
     let definition =
         NewDefinition { kind: Kind::Template, fresh_id: template.to_string(), name: "t".into(), body: "b".into() };
-    store.save_definitions(&organization("acme", 100, 0), &[definition], at(0)).await.unwrap();
-    let new = NewRun { digest: "digest".into(), ..new_run(Priority::Bulk) };
+    let endpoint = NewDefinition {
+        kind: Kind::Endpoint,
+        fresh_id: "end_1".into(),
+        name: "crm".into(),
+        body: r#"{"url": "https://example.com/", "secret": {"env": "X"}}"#.into(),
+    };
+    store.save_definitions(&organization("acme", 100, 0), &[definition, endpoint], at(0)).await.unwrap();
+    let new = NewRun { digest: "digest".into(), priority: Priority::Bulk, ..timeline::shown() };
     let run = store.begin_run(org, &new, at(0)).await.unwrap();
     let rejected = Rejected { row: 9, fields: vec![], problems: "x".into() };
-    store.add_chunk(org, run, 0, &new_messages(1, 3), &[rejected], at(0)).await.unwrap();
+    let messages: Vec<_> =
+        new_messages(1, 3).into_iter().map(|one| timeline::about(one, "incident", "the case")).collect();
+    store.add_chunk(org, run, 0, &messages, &[rejected], at(0)).await.unwrap();
     store.open_run(org, run, at(0)).await.unwrap();
     let request = bench.claim(org, Priority::Bulk, 1, at(0)).await.remove(0);
     bench.say(&request, &Word { finish: None, ..all_sent(&request, at(1)) }, at(1)).await;
@@ -84,6 +98,7 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
     let conversation = store.conversations(org, &ConversationSearch::default(), 9).await.unwrap().remove(0).id;
     store.add_answer(org, &new_answer(conversation, Some("key")), at(2)).await.unwrap();
     store.set_schedule(org, configuration(1), Some(at(100))).await.unwrap();
+    store.test_endpoint(org, "crm", at(0)).await.unwrap();
     Filled { run, request, key, template, conversation }
 }
 
@@ -134,6 +149,14 @@ async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
         store.waiting_callbacks(org, 9).await.unwrap().len(),
         store.replies(org, at(0), 9).await.unwrap().len(),
         usize::from(store.next_firing(org, configuration(1)).await.unwrap().is_some()),
+        store.endpoint_states(org).await.unwrap().len(),
+        store.deliveries(org, "crm", None, None, 9).await.unwrap().len(),
+        store.activities_of(org, number(1), Before::NOTHING, 9).await.unwrap().len(),
+        store.activities_regarding(org, "the case", Before::NOTHING, 9).await.unwrap().len(),
+        store.replies_of(org, number(1), Before::NOTHING, 9).await.unwrap().len(),
+        store.messages_by_id(org, &[MessageId { run, seq: 1 }]).await.unwrap().len(),
+        store.activity_runs(org, [run]).await.unwrap().len(),
+        store.activity_requests(org, [mine.id]).await.unwrap().len(),
     ]
 }
 
@@ -169,7 +192,11 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
             "conversations",
             "answers",
             "list_entries",
+            "subscriptions",
+            "endpoint_states",
+            "deliveries",
             "lanes",
+            "activities",
         ] {
             let mut rows = bench.ask(&format!("SELECT * FROM {table} WHERE org_id = 'acme'")).await;
             rows.sort();
@@ -204,5 +231,19 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
     store.finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100) }, None).await.unwrap();
     store.set_schedule(&other, configuration(1), None).await.unwrap();
     assert!(bench.claim(&other, Priority::Bulk, 99, at(9 * LEASE)).await.is_empty());
+    assert!(!store.enable_endpoint(&other, "crm", at(3)).await.unwrap());
+    let (live, names) = (BTreeMap::from([("crm".to_owned(), 9)]), BTreeSet::from(["crm".to_owned()]));
+    for (live, ended) in [(&live, &BTreeSet::new()), (&BTreeMap::new(), &names)] {
+        let order = Order { live, disabled: &BTreeSet::new(), ended, now: at(9 * LEASE), lease_until: at(10 * LEASE) };
+        let taken = store.take_deliveries(&other, &order).await.unwrap();
+        assert_eq!((taken.deliveries.len(), taken.dropped), (0, 0));
+    }
+    let waiting = store.deliveries(&org, "crm", None, None, 1).await.unwrap().remove(0);
+    let delivery =
+        Delivery { endpoint: "crm".into(), id: waiting.id, body: waiting.body, failed: waiting.failed, token: 0 };
+    let gone = Posted::Gone(Gone { why: "x".into(), taken_at: at(9 * LEASE) });
+    for posted in [Posted::Arrived, Posted::GivenUp("x".into()), gone] {
+        store.settle_deliveries(&[(&other, &delivery, &posted)], at(9)).await.unwrap();
+    }
     assert_eq!(dump().await, before);
 }

@@ -1,37 +1,65 @@
 //! The schema: made once, by one process, and never touched by a herald that does not know it.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::collections::BTreeSet;
 
 use herald::store::{Store, StoreError};
+use sha2::{Digest as _, Sha256};
 
 use crate::bench::Bench;
 
+/// Every migration's text, oldest first.
+fn migrations() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+/// Leaves the database without any table.
+async fn empty(bench: &Bench) {
+    let texts = migrations();
+    let made = texts.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("CREATE TABLE "));
+    let tables: BTreeSet<&str> = made.filter_map(|rest| rest.split([' ', '(']).next()).collect();
+    assert!(tables.len() > 10);
+    for table in tables.into_iter().chain(["herald_schema"]) {
+        bench.ask(&format!("DROP TABLE IF EXISTS {table}")).await;
+    }
+}
+
+pub async fn an_earlier_database_is_brought_up_to_date(bench: Bench) {
+    empty(&bench).await;
+    let first = migrations().swap_remove(0);
+    let code: String =
+        first.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    for statement in code.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+        bench.ask(&bench.store.dialect().text(statement)).await;
+    }
+    let checksum: String = Sha256::digest(&first).iter().map(|byte| format!("{byte:02x}")).collect();
+    bench.ask("CREATE TABLE herald_schema (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)").await;
+    bench.ask(&format!("INSERT INTO herald_schema (version, checksum) VALUES (1, '{checksum}')")).await;
+    bench.ask("INSERT INTO lanes (org_id, lane, due_at) VALUES ('acme', 'upkeep', 7)").await;
+    bench.ask("INSERT INTO definitions (org_id, kind, definition_id, name, body, version, changed_at) VALUES ('acme', 'hook', 'h', 'crm', '{}', 3, 1)").await;
+    bench.ask("INSERT INTO requests (org_id, run_id, number, priority, state, first_seq, size, due_at, token, attempts, begun, accepted_at) VALUES ('acme', 'r', 1, 'bulk', 'ready', 1, 5, 0, 2, 1, 0, 0)").await;
+    let store = Store::open(&bench.url).await.unwrap();
+    store.ready().await.unwrap();
+    store.close().await;
+    assert_eq!(bench.ask("SELECT lane, CAST(due_at AS TEXT) FROM lanes").await, [["upkeep", "7"]]);
+    assert_eq!(bench.ask("SELECT name, body, CAST(version AS TEXT) FROM definitions").await, [["crm", "{}", "3"]]);
+    assert_eq!(bench.ask("SELECT via, CAST(token AS TEXT), CAST(polls AS TEXT) FROM requests").await, [["", "2", "0"]]);
+}
+
 pub async fn opening_twice_changes_nothing(bench: Bench) {
     let org = bench.acme().await;
+    let versions = bench.ask("SELECT COUNT(*) FROM herald_schema").await;
     let again = Store::open(&bench.url).await.unwrap();
     again.ready().await.unwrap();
     assert!(again.organization(&org).await.unwrap().is_some());
     again.close().await;
-    assert_eq!(bench.ask("SELECT COUNT(*) FROM herald_schema").await, [[migrations().len().to_string()]]);
-}
-
-/// The text of every migration.
-fn migrations() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
+    assert_eq!(bench.ask("SELECT COUNT(*) FROM herald_schema").await, versions);
 }
 
 pub async fn several_processes_may_open_at_once(bench: Bench) {
-    let tables: BTreeSet<String> = migrations()
-        .iter()
-        .flat_map(|text| text.lines())
-        .filter_map(|line| line.strip_prefix("CREATE TABLE ")?.strip_suffix(" ("))
-        .map(str::to_owned)
-        .collect();
-    assert!(tables.len() > 10);
-    for table in tables.iter().map(String::as_str).chain(["herald_schema"]) {
-        bench.ask(&format!("DROP TABLE {table}")).await;
-    }
+    empty(&bench).await;
     let opening: Vec<_> = (0..4)
         .map(|_| {
             tokio::spawn({

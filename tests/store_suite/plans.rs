@@ -17,7 +17,18 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("UPDATE requests SET due_at", "(org_id=? AND run_id=? AND number=?)"),
         ("CROSS JOIN requests", "(org_id=? AND run_id=? AND number=?)"),
         ("UPDATE message_states SET status = r", "(org_id=? AND run_id=? AND seq=?)"),
+        ("status = 'sent' AND provider_id", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
         ("CROSS JOIN message", "(org_id=? AND run_id=? AND seq=?)"),
+        ("CROSS JOIN runs", "(org_id=? AND run_id=?)"),
+        (
+            "FROM activities WHERE org_id = $1 AND recipient",
+            "activities_recipient (org_id=? AND recipient=? AND (created_at",
+        ),
+        (
+            "FROM activities WHERE org_id = $1 AND regarding",
+            "activities_regarding (org_id=? AND regarding=? AND (created_at",
+        ),
+        ("(received_at, reply_id) <", "replies_recipient (org_id=? AND recipient=? AND "),
         ("event_id = r.value", "(org_id=? AND event_id=?)"),
         ("callback_id IN", "(org_id=? AND callback_id=?)"),
         ("ROW_NUMBER() OVER", "messages_recipient (org_id=? AND recipient=?)"),
@@ -30,7 +41,16 @@ fn by_the_whole_key(sql: &str) -> Option<&'static str> {
         ("FROM replies WHERE org_id = $1 AND conversation", "(org_id=? AND conversation=? AND place>?)"),
         ("CROSS JOIN consents", "(org_id=? AND channel_type=? AND recipient=?)"),
         ("seq >= $3 AND seq < $4", "(org_id=? AND run_id=? AND seq>? AND seq<?)"),
-        ("SKIP LOCKED ROWS", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+        ("poll_at <= $2", "requests_polls (org_id=? AND poll_at>? AND poll_at<?)"),
+        ("UPDATE requests SET due_at = $5", "requests_due (org_id=? AND priority=? AND due_at<?)"),
+        ("UPDATE deliveries SET due_at = $5", "deliveries_due (org_id=? AND endpoint=? AND due_at<?)"),
+        ("UPDATE deliveries SET state = r", "(org_id=? AND endpoint=? AND delivery_id=?)"),
+        ("(endpoint, delivery_id) IN", "(org_id=? AND endpoint=? AND delivery_id=?)"),
+        (
+            "state = 'failed' AND delivery_id < $3",
+            "COVERING INDEX deliveries_failed (org_id=? AND endpoint=? AND delivery_id<?)",
+        ),
+        ("state = 'failed' ORDER BY delivery_id DESC", "deliveries_failed (org_id=? AND endpoint=?"),
     ];
     keys.into_iter().find(|(part, _)| sql.contains(part)).map(|(_, key)| key)
 }

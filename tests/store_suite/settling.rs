@@ -27,7 +27,7 @@ pub async fn an_old_token_changes_nothing(bench: Bench) {
     let slept = bench.claim(&org, BULK, 1, at(0)).await.remove(0);
     bench.say(&slept, &intent(40), at(1)).await;
     let awake = bench.claim(&org, BULK, 1, at(LEASE)).await.remove(0);
-    let everything = Word { intent: Some(100), ..all_sent(&slept, at(LEASE)) };
+    let everything = Word { intent: intent(100).intent, ..all_sent(&slept, at(LEASE)) };
     assert_eq!(bench.say(&slept, &everything, at(LEASE)).await, Fence::Lost);
     assert!(bench.store.messages_of(&awake).await.unwrap().iter().all(|message| message.state.is_none()));
     assert_eq!((awake.begun, bench.run(&org, run).await.open_requests), (40, 1));
@@ -182,11 +182,11 @@ impl Play {
             }
             let place = usize::try_from(self.dice.roll(self.held.len() as u64)).unwrap();
             let request = self.held[place].clone();
-            let mut word = Word { intent: (self.dice.roll(3) == 0).then_some(request.size), ..Word::default() };
-            let finish =
-                [None, Some(Finish::Done), Some(Finish::RetryAt(now))][usize::try_from(self.dice.roll(3)).unwrap()];
+            let mut word = if self.dice.roll(3) == 0 { intent(request.size) } else { Word::default() };
+            let finish = [None, Some(Finish::Done { poll_at: None }), Some(Finish::RetryAt(now))]
+                [usize::try_from(self.dice.roll(3)).unwrap()];
             for seq in seqs(&request) {
-                if finish == Some(Finish::Done) {
+                if finish == Some(Finish::Done { poll_at: None }) {
                     // Everything has its end, whatever was said before.
                     word.states.push(answer(&request, seq, *self.dice.pick(&ANSWERS[1..6]), now));
                 } else if self.dice.roll(3) == 0 {

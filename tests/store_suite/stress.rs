@@ -52,7 +52,7 @@ impl Scene {
                 let (finish, ends): (_, &[Status]) = match dice.roll(4) {
                     0 => continue, // vanished
                     1 => (Some(Finish::RetryAt(now)), &[Status::Queued, Status::Sent, Status::Uncertain]),
-                    _ => (Some(Finish::Done), &[Status::Sent, Status::Failed, Status::Suppressed]),
+                    _ => (Some(Finish::Done { poll_at: None }), &[Status::Sent, Status::Failed, Status::Suppressed]),
                 };
                 let mut states: Vec<_> = seqs(request).map(|seq| answer(request, seq, *dice.pick(ends), now)).collect();
                 if dice.roll(2) == 0 {

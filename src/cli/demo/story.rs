@@ -24,12 +24,13 @@ use crate::{
         csv::{CsvAudience, Expect},
         upload::{self, NotSent, OnInvalid, OnSameFile, Upload},
     },
+    sandbox::magic,
     secret::Secret,
     store::consents::{Consent, ConsentChange},
 };
 
 /// How long the demo waits for anything before it says that it did not come.
-const DEADLINE: Duration = Duration::from_secs(40);
+pub(super) const DEADLINE: Duration = Duration::from_secs(40);
 /// Between two looks at whether something has come.
 const LOOK: Duration = Duration::from_millis(50);
 /// People who had opted out before the demo begins: so many of the file's first good rows, every fortieth.
@@ -39,9 +40,9 @@ const EVENTS: usize = 6;
 
 /// What happens, and what came of it so far.
 pub struct Story<'a> {
-    stage: &'a mut Stage,
-    out: Out,
-    runs: Vec<RunId>,
+    pub(super) stage: &'a mut Stage,
+    pub(super) out: Out,
+    pub(super) runs: Vec<RunId>,
     step: usize,
 }
 
@@ -51,7 +52,7 @@ impl<'a> Story<'a> {
         Self { stage, out, runs: Vec::new(), step: 0 }
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         self.step += 1;
         self.out.line(format!("\n{}. {text}", self.step));
     }
@@ -66,18 +67,22 @@ impl<'a> Story<'a> {
         let lines: Vec<String> =
             kinds.iter().map(|(kind, names)| format!("   {kind:14} {}", names.join(", "))).collect();
         lines.into_iter().for_each(|line| self.out.line(line));
-        let inbound = self.stage.applied.as_ref().and_then(|applied| applied.callback_tokens.values().next().cloned());
-        if let Some(token) = inbound {
-            let url = format!("{}/callbacks/{token}", self.stage.base_url);
-            let body = json!({ "url": url });
-            self.post(
-                &format!("{}/sandbox/inbound", self.stage.sandbox.base_url()),
-                &[],
-                body.to_string(),
-                reqwest::Method::PUT,
-            )
-            .await?;
+        self.stage.let_programs_in().await?;
+        self.addresses().await
+    }
+
+    /// Tells each provider where to call back, as one does in its console.
+    async fn addresses(&self) -> Result<(), Failure> {
+        let sandbox = self.stage.sandbox.base_url();
+        let telesign = self.stage.set.channels.values().filter(|channel| channel.account == "telesign");
+        let numbers = telesign.map(|channel| (Some(channel.number.clone()), "telesign")).chain([(None, "twilio")]);
+        for (number, account) in numbers {
+            let body = json!({ "number": number, "url": self.stage.callback(account) });
+            let place = format!("{sandbox}/sandbox/inbound");
+            self.post(&place, &[], body.to_string(), reqwest::Method::PUT).await?;
         }
+        let events = json!({ "events": { "callback_url": self.stage.callback("acs") } });
+        self.post(&format!("{sandbox}/sandbox/acs/events"), &[], events.to_string(), reqwest::Method::PUT).await?;
         Ok(())
     }
 
@@ -142,7 +147,7 @@ impl<'a> Story<'a> {
         self.send(&upload).await
     }
 
-    async fn upload(&self, configuration: &str, path: PathBuf) -> Result<Upload, Failure> {
+    pub(super) async fn upload(&self, configuration: &str, path: PathBuf) -> Result<Upload, Failure> {
         let book = self.stage.app.organization(Some(&self.stage.org)).await?;
         let configuration = book.configuration(configuration)?.clone();
         Ok(Upload {
@@ -155,7 +160,7 @@ impl<'a> Story<'a> {
         })
     }
 
-    async fn send(&mut self, upload: &Upload) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, upload: &Upload) -> Result<(), Failure> {
         let run = upload::start(&self.stage.app.store, &self.stage.app.clock, upload, |_| ()).await?;
         self.runs.push(run);
         let followed = follow::follow(&self.stage.app, &mut self.stage.running, self.out, &self.stage.org, run).await?;
@@ -188,7 +193,7 @@ impl<'a> Story<'a> {
 
     /// Waits until the sandbox has sent all that it has to send, and herald has applied it. A slow machine may take its time,
     /// as long as something moves.
-    async fn quiet(&mut self) -> Result<(), Failure> {
+    pub(super) async fn quiet(&mut self) -> Result<(), Failure> {
         let (app, org) = (self.stage.app.clone(), self.stage.org.clone());
         let (mut watch, mut before) = (crate::clock::Stopwatch::start(), None);
         loop {
@@ -208,7 +213,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    async fn pause(&mut self) -> Result<(), Failure> {
+    pub(super) async fn pause(&mut self) -> Result<(), Failure> {
         tokio::select! {
             () = self.stage.app.clock.sleep(LOOK) => Ok(()),
             broken = self.stage.running.broken() => Ok(broken?),
@@ -239,7 +244,7 @@ impl<'a> Story<'a> {
         let languages = ["en", "fr", "ja", "id", "el", "de"];
         for (place, number) in numbers.iter().enumerate() {
             let data = json!({ "customer": { "mobile": number, "name": people[place % 6], "language": languages[place % 6], "do_not_phone": false },
-                "title": "Broken heater", "priority": "high" });
+                "id": format!("CAS-{place}"), "title": "Broken heater", "priority": "high" });
             let event =
                 json!({ "type": "case.created", "timestamp": self.stage.app.clock.now(), "data": data }).to_string();
             let id = format!("evt_{place}");
@@ -266,7 +271,7 @@ impl<'a> Story<'a> {
         self.post(url, &headers, body.to_owned(), reqwest::Method::POST).await
     }
 
-    async fn post(
+    pub(super) async fn post(
         &self,
         url: &str,
         headers: &[(&str, String)],
@@ -284,7 +289,7 @@ impl<'a> Story<'a> {
     }
 
     /// The newest run of a configuration, once it has dealt with so many messages.
-    async fn settled_run(&mut self, name: &str, messages: usize) -> Result<RunId, Failure> {
+    pub(super) async fn settled_run(&mut self, name: &str, messages: usize) -> Result<RunId, Failure> {
         let watch = crate::clock::Stopwatch::start();
         loop {
             for run in
@@ -304,8 +309,43 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Another provider, on the same story: the case is resolved.
+    pub async fn resolved(&mut self) -> Result<(), Failure> {
+        self.heading("Instant, through TeleSign: the case is resolved, and those who had it are told");
+        let numbers: Vec<E164> = self.good_numbers()?.into_iter().rev().take(EVENTS).collect();
+        let mut csv = "to,optin,locale,CustomerName,CaseName,entityrelationshipname,regardingobjectid\n".to_owned();
+        for (place, number) in numbers.iter().enumerate() {
+            let locale = ["en", "fr", "ja", "id", "el", "de"][place % 6];
+            let about = format!("incident_msdyn_ocoutboundmessages,CAS-{place}");
+            csv.push_str(&format!("{number},yes,{locale},Customer,Broken heater,{about}\n"));
+        }
+        let path = self.stage.file("resolved.csv", csv.as_bytes()).await?;
+        let upload = self.upload("case-resolved", path).await?;
+        self.send(&upload).await
+    }
+
+    /// The numbers of the file that no magic ending makes special: they simply receive what is sent.
+    pub(super) fn plain_numbers(&self) -> Result<Vec<E164>, Failure> {
+        let magic: Vec<&str> = magic::TABLES.iter().flat_map(|table| table.rows.iter().map(|row| row.suffix)).collect();
+        let plain = |number: &E164| !magic.iter().any(|suffix| number.to_string().ends_with(suffix));
+        Ok(self.good_numbers()?.into_iter().filter(plain).collect())
+    }
+
+    /// Sends a file and waits for its end, without a word.
+    pub(super) async fn send_quietly(&mut self, upload: &Upload) -> Result<RunId, Failure> {
+        let run = upload::start(&self.stage.app.store, &self.stage.app.clock, upload, |_| ()).await?;
+        self.runs.push(run);
+        loop {
+            let found = self.stage.app.store.run(&self.stage.org, run).await?;
+            if found.is_none_or(|run| run.status.is_over()) {
+                return Ok(run);
+            }
+            self.pause().await?;
+        }
+    }
+
     pub async fn scheduled(&mut self) -> Result<(), Failure> {
-        self.heading("Scheduled: a cron expression fires over the stored list \"customers\"");
+        self.heading("Scheduled, through Azure: a cron expression fires over the stored list \"customers\"");
         let expression = self.stage.cron_soon("monthly-reminder").unwrap_or_default();
         self.stage.apply().await?;
         self.out.line(format!("   cron = \"{expression}\""));

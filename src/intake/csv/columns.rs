@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::FileProblem;
+use crate::domain::wishes::{SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS};
 
 /// The most columns that a file may have.
 pub const MAX_COLUMNS: usize = 100;
@@ -35,6 +36,10 @@ pub enum Role {
     Regarding,
     /// The configuration, which must be the one invoked.
     Configuration,
+    /// `sendastemplate`; a slug like any other unless the channel is WhatsApp.
+    SendAsTemplate,
+    /// `templateparameters`; likewise.
+    TemplateParameters,
     /// herald's own remark on a row that it rejected: ignored when the corrected file comes back.
     Error,
     /// A value for the template.
@@ -43,7 +48,7 @@ pub enum Role {
     Unnamed,
 }
 
-const KNOWN: [(&str, Role); 7] = [
+const KNOWN: [(&str, Role); 9] = [
     ("optin", Role::OptIn),
     ("locale", Role::Locale),
     ("channelid", Role::Channel),
@@ -51,6 +56,8 @@ const KNOWN: [(&str, Role); 7] = [
     ("entityrelationshipname", Role::Relationship),
     ("regardingobjectid", Role::Regarding),
     ("msdynocoutboundconfigurationid", Role::Configuration),
+    (SEND_AS_TEMPLATE, Role::SendAsTemplate),
+    (TEMPLATE_PARAMETERS, Role::TemplateParameters),
 ];
 
 /// One column.
@@ -137,7 +144,7 @@ fn column(name: &str, wanted: &BTreeMap<String, Vec<String>>) -> Column {
     let asked = wanted.get(&folded);
     let slugs = match (asked, role) {
         (Some(slugs), _) => slugs.clone(),
-        (None, Role::Slug) => as_written_and_folded(name, folded),
+        (None, Role::Slug | Role::SendAsTemplate | Role::TemplateParameters) => as_written_and_folded(name, folded),
         (None, _) => Vec::new(),
     };
     let need = if asked.is_some() { Need::Required } else { Need::Optional };

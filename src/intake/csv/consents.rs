@@ -181,6 +181,8 @@ fn cell(role: Role, name: &str) -> Cell {
         | Role::Relationship
         | Role::Regarding
         | Role::Configuration
+        | Role::SendAsTemplate
+        | Role::TemplateParameters
         | Role::Error
         | Role::Unnamed => Cell::Ignored,
     }

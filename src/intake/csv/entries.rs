@@ -11,7 +11,7 @@ use super::{
     row::Regarding,
 };
 use crate::{
-    domain::contact::Contact,
+    domain::contact::{Contact, REGARDING, RELATIONSHIP},
     intake::duplicates::{DuplicateCursor, RowCursor},
 };
 
@@ -28,6 +28,22 @@ pub struct Entry {
     pub timezone: Option<Tz>,
     /// The place on a timeline.
     pub regarding: Option<Regarding>,
+}
+
+impl Entry {
+    /// The contact, with its place on a timeline among the values, as a Dynamics flow hands it over; a column that says the
+    /// same is left as it is.
+    pub fn into_contact(self) -> Contact {
+        let mut contact = self.contact;
+        if let Some(regarding) = self.regarding {
+            for (name, value) in [(RELATIONSHIP, regarding.relationship), (REGARDING, regarding.object)] {
+                if contact.slugs.get(name).is_none() {
+                    drop(contact.slugs.insert(name, value));
+                }
+            }
+        }
+        contact
+    }
 }
 
 /// Whether a row is the first with its number.

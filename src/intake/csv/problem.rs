@@ -197,6 +197,12 @@ pub enum RowProblemKind {
     },
     /// The rendered text is empty. From the caller's judge.
     EmptyMessage,
+    /// A variable of approved content has a value that WhatsApp does not take: what is wrong with it. From the caller's judge.
+    InvalidVariable(&'static str),
+    /// `sendastemplate` is neither true nor false.
+    InvalidSendAsTemplate,
+    /// `templateparameters` is no JSON object of texts that WhatsApp takes.
+    InvalidTemplateParameters,
     /// The template could not be rendered: the problem's value says why. From the caller's judge.
     TemplateFailed,
     /// In a file of consents: neither SMS nor WhatsApp nor both.
@@ -225,6 +231,9 @@ impl RowProblemKind {
             Self::MissingSlug => "missing_slug",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::EmptyMessage => "empty_message",
+            Self::InvalidVariable(_) => "invalid_variable",
+            Self::InvalidSendAsTemplate => "invalid_sendastemplate",
+            Self::InvalidTemplateParameters => "invalid_templateparameters",
             Self::TemplateFailed => "template_failed",
             Self::InvalidChannel => "invalid_channel",
             Self::InvalidConsent => "invalid_consent",
@@ -257,6 +266,11 @@ impl fmt::Display for RowProblemKind {
                 write!(f, "makes a text of {characters} characters; at most {limit} are allowed")
             }
             Self::EmptyMessage => f.write_str("makes an empty text"),
+            Self::InvalidVariable(fault) => f.write_str(fault),
+            Self::InvalidSendAsTemplate => f.write_str("is neither yes nor no; expected yes/no, true/false or 1/0"),
+            Self::InvalidTemplateParameters => f.write_str(
+                "is not a JSON object of names and texts, like {\"1\": \"Ana\"}, each of them filled and on one line",
+            ),
             Self::TemplateFailed => f.write_str("cannot be used by the template"),
             Self::InvalidChannel => f.write_str("is no channel; expected \"sms\", \"whatsapp\", \"both\", or nothing"),
             Self::InvalidConsent => {

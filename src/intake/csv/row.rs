@@ -12,6 +12,7 @@ use crate::domain::{
     id::ConfigurationId,
     locale::Locale,
     phone::{Country, E164, NumberProblem},
+    wishes::{SEND_AS_TEMPLATE, SendAs, TEMPLATE_PARAMETERS, canonical, parse_parameters},
 };
 
 /// A data row, borrowed from the reader until the next one is read.
@@ -108,6 +109,9 @@ impl<'r> Reading<'r> {
             Role::Slug | Role::Error | Role::Unnamed => Ok(()),
             // Every other cell may be blank.
             _ if value.is_empty() => Ok(()),
+            Role::SendAsTemplate | Role::TemplateParameters if self.rules.channel_type == ChannelType::Sms => Ok(()),
+            Role::SendAsTemplate => return self.wish(column, value, send_as_template(value)),
+            Role::TemplateParameters => return self.wish(column, value, template_parameters(value)),
             Role::Locale => value.parse().map(|l| self.locale = Some(l)).map_err(|_| RowProblemKind::InvalidLocale),
             Role::Timezone => {
                 value.parse().map(|zone| self.timezone = Some(zone)).map_err(|_| RowProblemKind::InvalidTimezone)
@@ -126,6 +130,15 @@ impl<'r> Reading<'r> {
         let known = judged.map_err(|kind| self.problem(column, value, kind)).is_ok();
         if known && !column.slugs.is_empty() {
             self.slug(column, value);
+        }
+    }
+
+    /// Keeps what is asked of a WhatsApp message under the one name and in the one form that it always has.
+    fn wish(&mut self, column: &Column, value: &str, read: Result<(&'static str, String), RowProblemKind>) {
+        match read {
+            Ok((_, text)) if text.is_empty() => {}
+            Ok((name, text)) => self.slugs.set(name, text),
+            Err(kind) => self.problem(column, value, kind),
         }
     }
 
@@ -177,4 +190,15 @@ impl<'r> Reading<'r> {
             }
         }
     }
+}
+
+fn send_as_template(value: &str) -> Result<(&'static str, String), RowProblemKind> {
+    let wish = SendAs::parse(value).ok_or(RowProblemKind::InvalidSendAsTemplate)?;
+    Ok((SEND_AS_TEMPLATE, wish.as_str().to_owned()))
+}
+
+fn template_parameters(value: &str) -> Result<(&'static str, String), RowProblemKind> {
+    let parameters = parse_parameters(value).map_err(|_| RowProblemKind::InvalidTemplateParameters)?;
+    let text = if parameters.is_empty() { String::new() } else { canonical(&parameters) };
+    Ok((TEMPLATE_PARAMETERS, text))
 }

@@ -60,9 +60,12 @@ impl fmt::Display for Group {
             RowProblemKind::MissingValue | RowProblemKind::MissingSlug => {
                 write!(f, "fill in {column} in {rows} {unit}")
             }
-            RowProblemKind::InvalidOptIn => write!(f, "write yes or no into {column} in {rows} {unit}"),
+            RowProblemKind::InvalidOptIn | RowProblemKind::InvalidSendAsTemplate => {
+                write!(f, "write yes or no into {column} in {rows} {unit}")
+            }
             RowProblemKind::InvalidLocale
             | RowProblemKind::InvalidTimezone
+            | RowProblemKind::InvalidTemplateParameters
             | RowProblemKind::InvalidChannel
             | RowProblemKind::InvalidConsent
             | RowProblemKind::InvalidTime => {
@@ -81,6 +84,9 @@ impl fmt::Display for Group {
                 write!(f, "shorten the text to {limit} characters in {rows} {unit}")
             }
             RowProblemKind::EmptyMessage => write!(f, "give {rows} {unit} a text that is not empty"),
+            RowProblemKind::InvalidVariable(_) => {
+                write!(f, "correct {rows} {unit} with values that WhatsApp does not take")
+            }
             RowProblemKind::TemplateFailed if column.is_empty() => {
                 write!(f, "correct {rows} {unit} that the template cannot use")
             }

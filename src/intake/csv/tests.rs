@@ -78,6 +78,44 @@ fn every_problem_of_every_row_is_told() {
 }
 
 #[test]
+fn what_is_asked_of_whatsapp_messages_is_kept_in_one_form() {
+    let file = "to,optin,Send As Template,template_parameters,Name\n\
+        +4915112345678,yes,Yes,\"{\"\"2\"\": 7, \"\"1\"\": \"\"Ana\"\"}\",x\n\
+        +4915112345679,yes,0,{},\n\
+        +4915112345670,yes,,,\n\
+        +4915112345671,yes,perhaps,Ana,\n\
+        +4915112345672,yes,,\"{\"\"1\"\": \"\"\"\"}\",\n";
+    let required = slugs(&[]);
+    let read = |channel_type| {
+        let mut kept = Vec::new();
+        let mut judge = |_: &Row<'_>, contact: &Contact| {
+            kept.push(
+                contact.slugs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "),
+            );
+            Ok(())
+        };
+        let expect = Expect { channel_type, ..expecting(&required) };
+        let found = check(Cursor::new(file), expect, CheckOptions::new(&mut judge, &mut |_| ())).unwrap();
+        (kept, found.problems.iter().map(|problem| format!("{} {problem}", problem.kind.code())).collect::<Vec<_>>())
+    };
+    let (kept, problems) = read(ChannelType::WhatsApp);
+    assert_eq!(
+        kept,
+        ["name=x sendastemplate=true templateparameters={\"1\":\"Ana\",\"2\":\"7\"}", "sendastemplate=false", ""]
+    );
+    insta::assert_snapshot!(problems.join("\n"), @r#"
+    invalid_sendastemplate line 5, column Send As Template: "perhaps" is neither yes nor no; expected yes/no, true/false or 1/0
+    invalid_templateparameters line 5, column template_parameters: "Ana" is not a JSON object of names and texts, like {"1": "Ana"}, each of them filled and on one line
+    invalid_templateparameters line 6, column template_parameters: "{"1": ""}" is not a JSON object of names and texts, like {"1": "Ana"}, each of them filled and on one line
+    "#);
+    let (kept, problems) = read(ChannelType::Sms);
+    assert!(
+        problems.is_empty() && kept[3].contains("sendastemplate=perhaps"),
+        "columns like any others: {kept:?} {problems:?}"
+    );
+}
+
+#[test]
 fn files_that_no_row_can_mend_are_refused_at_once() {
     let long = format!("to,optin\n+4915112345678,yes\n+4915112345678,\"{}", "yes\n".repeat(40_000));
     let table = [

@@ -92,6 +92,44 @@ fn values_become_text() {
 }
 
 #[test]
+fn what_is_asked_of_a_whatsapp_message_is_kept_in_one_form_or_refused() {
+    let made = |name: &str, text: &str, channel_type| {
+        let mapping = mapping("event.data.customer.mobile", Some("true"), None, &[(name, text)]);
+        let compiled = CompiledMapping::compile(None, Some(&mapping)).unwrap();
+        let Made::Contacts(made) = compiled.contacts(&case(), &ContactRules { channel_type, ..RULES }) else {
+            panic!()
+        };
+        match &made[..] {
+            [Ok(contact)] => contact.slugs.get(name).unwrap_or("(none)").to_owned(),
+            [Err(refused)] => format!("{} {}", refused.code, refused.field),
+            _ => panic!("one contact"),
+        }
+    };
+    use ChannelType::{Sms, WhatsApp};
+    for (name, text, channel_type, expected) in [
+        ("SendAsTemplate", "true", WhatsApp, "true"),
+        ("sendastemplate", r#""no""#, WhatsApp, "false"),
+        ("sendastemplate", "7", WhatsApp, "invalid_sendastemplate trigger.contact.context.sendastemplate"),
+        (
+            "templateparameters",
+            r#"{"2": event.data.count, "1": event.data.customer.name}"#,
+            WhatsApp,
+            r#"{"1":"Ana","2":"3"}"#,
+        ),
+        ("templateparameters", r#""{\"1\": \"Ana\"}""#, WhatsApp, r#"{"1":"Ana"}"#),
+        (
+            "templateparameters",
+            "event.data.title",
+            WhatsApp,
+            "invalid_templateparameters trigger.contact.context.templateparameters",
+        ),
+        ("templateparameters", "event.data.title", Sms, "Broken heater"),
+    ] {
+        assert_eq!(made(name, text, channel_type), expected, "{name} {text}");
+    }
+}
+
+#[test]
 fn an_evaluation_that_fails_refuses_the_contact_with_its_key() {
     let shown: Vec<_> = [
         "event.data.absent.name",

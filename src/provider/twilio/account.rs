@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use url::Url;
+use crate::provider::settings::{is_base_url, is_secret};
 
 /// Where Twilio's API lives unless the account says otherwise.
 pub const DEFAULT_BASE_URL: &str = "https://api.twilio.com";
@@ -94,7 +94,7 @@ impl TwilioAccount {
             held(is_sid(&key.sid, "SK"), BadAccount::ApiKeySid)?;
             held(is_secret(&key.secret), BadAccount::ApiKeySecret)?;
         }
-        held(is_base(&self.base_url), BadAccount::BaseUrl)?;
+        held(is_base_url(&self.base_url), BadAccount::BaseUrl)?;
         let service = self.messaging_service.as_deref();
         held(service.is_none_or(|sid| is_sid(sid, "MG")), BadAccount::MessagingService)?;
         let shared = self.shared_keys.iter().all(|key| is_secret(&key.id) && is_secret(&key.secret));
@@ -105,21 +105,6 @@ impl TwilioAccount {
 fn is_sid(text: &str, prefix: &str) -> bool {
     let digits = text.strip_prefix(prefix).unwrap_or_default();
     digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn is_secret(text: &str) -> bool {
-    !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())
-}
-
-fn is_base(text: &str) -> bool {
-    Url::parse(text.trim()).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    })
 }
 
 impl fmt::Debug for TwilioAccount {

@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use super::wire;
 use crate::{
     domain::{contact::ChannelType, message::Status, phone::E164},
-    provider::{About, Hook, Inbound, IncomingReply, Method, ProviderKeyword, Receipt, Unreadable},
+    provider::{About, Hook, Inbound, IncomingReply, Method, ProviderKeyword, Receipt, Unreadable, form::query},
 };
 
 /// The query parameter of our own callback URL that carries herald's id of the message.
@@ -39,12 +39,6 @@ pub(super) fn is_form(hook: &Hook) -> bool {
         Some(kind) if !kind.is_empty() => kind == "application/x-www-form-urlencoded",
         Some(_) | None => !form_urlencoded::parse(query(&hook.url).as_bytes()).any(|(name, _)| name == "bodySHA256"),
     }
-}
-
-/// What stands between `?` and `#`.
-pub(super) fn query(url: &str) -> &str {
-    let url = url.split_once('#').map_or(url, |(url, _)| url);
-    url.split_once('?').map_or("", |(_, query)| query)
 }
 
 /// A callback's fields, of which there are some twenty: looked through, not indexed.

@@ -35,9 +35,12 @@ pub(super) const CODES: &[CodeRow] = &[
     row(21612, Reason::Unroutable),
     row(21614, Reason::NotMobile),
     row(21617, Reason::MessageTooLong),
-    row(21619, Reason::EmptyMessage),  // neither text nor media
-    row(21635, Reason::NotMobile),     // a landline
-    row(21659, Reason::SenderRefused), // From is not on the account
+    row(21619, Reason::EmptyMessage),    // neither text nor media
+    row(21635, Reason::NotMobile),       // a landline
+    row(21654, Reason::InvalidTemplate), // variables without content
+    row(21655, Reason::InvalidTemplate), // no such content on the account
+    row(21656, Reason::InvalidTemplate), // variables that the content does not take
+    row(21659, Reason::SenderRefused),   // From is not on the account
     row(21660, Reason::SenderRefused),
     // Not delivered, later.
     row(30001, Reason::QueueFull),
@@ -58,25 +61,30 @@ pub(super) const CODES: &[CodeRow] = &[
     row(30610, Reason::QuietHoursAtProvider),
     row(30640, Reason::Blocked), // a known litigator
     // WhatsApp and other channels.
+    row(63001, Reason::SenderRefused), // the channel does not know the sender's credentials
     row(63003, Reason::NotOnChannel),
     row(63005, Reason::ProviderFault),
     row(63007, Reason::SenderRefused),
+    row(63010, Reason::ProviderFault),
     row(63012, Reason::ProviderFault),
     row(63013, Reason::InvalidContent), // the channel's policy
     row(63014, Reason::OptedOut),       // the recipient blocked the sender
-    row(63015, Reason::TrialAccount),   // the recipient has not joined the WhatsApp sandbox
+    row(63015, Reason::SandboxNotJoined),
     row(63016, Reason::SessionClosed),
     row(63017, Reason::LimitReached),
     row(63018, Reason::LimitReached),
     row(63019, Reason::MediaFailed),
     row(63020, Reason::SenderRefused), // the business has not accepted the invitation
     row(63021, Reason::InvalidContent),
+    row(63022, Reason::SenderRefused), // the business's certificate is not valid
     row(63024, Reason::NotOnChannel),
     row(63027, Reason::InvalidTemplate),
     row(63028, Reason::InvalidTemplate),
     row(63029, Reason::InvalidTemplate),
-    row(63032, Reason::Blocked), // part of an experiment of Meta's
-    row(63049, Reason::Blocked), // Meta declined to deliver marketing
+    row(63030, Reason::InvalidContent),  // a parameter that the channel does not take
+    row(63032, Reason::Blocked),         // part of an experiment of Meta's
+    row(63040, Reason::InvalidTemplate), // rejected
+    row(63049, Reason::Blocked),         // Meta declined to deliver marketing
     row(63054, Reason::InvalidTemplate),
     row(63062, Reason::SenderRefused), // terms not accepted
 ];

@@ -5,6 +5,10 @@
 //! that may not reach back to the doubt settles nothing, and neither does a message that may or may not be ours.
 //!
 //! Two messages with the same text to the same number within moments cannot be told apart: the nearer one is taken.
+//!
+//! Of an approved template Twilio lists the text that it made itself, from its own copy of the content. Where that is the text
+//! that herald expects, the message is as certain as any other. Where it is not, it may be the one in doubt in other words or
+//! another message altogether: nothing that Twilio lists could tell, so nothing is claimed, and nothing is sent again.
 
 use std::time::Duration;
 
@@ -38,7 +42,7 @@ impl Twilio {
     /// With a Messaging Service the sender is left out: Twilio knows it only once the service has chosen.
     pub(super) fn look_up(&self, doubt: &InDoubt) -> HttpRequest {
         let mut query = Serializer::new(String::new());
-        query.append_pair("To", &doubt.message.to.to_string());
+        query.append_pair("To", &send::recipient(&doubt.sender, doubt.message.to));
         if self.messaging_service.is_none() {
             query.append_pair("From", &send::address(&doubt.sender));
         }
@@ -88,8 +92,8 @@ fn judge(doubt: &InDoubt, since: Timestamp, listed: &Listed<'_>) -> Likeness {
     let differs = |given: Option<&str>, own: &str| given.is_some_and(|given| !same_address(given, own));
     let created = created(listed);
     let other = listed.direction.or_empty().starts_with("inbound")
-        || differs(listed.to.text(), &doubt.message.to.to_string())
-        || differs(listed.from.text(), &doubt.sender.address)
+        || differs(listed.to.text(), &send::recipient(&doubt.sender, doubt.message.to))
+        || differs(listed.from.text(), &send::address(&doubt.sender))
         || created.is_some_and(|at| at < since)
         || listed.sid.text().is_some_and(|sid| doubt.others.iter().any(|other| other == sid));
     if other {
@@ -99,6 +103,7 @@ fn judge(doubt: &InDoubt, since: Timestamp, listed: &Listed<'_>) -> Likeness {
     match (same_text(listed.body.or_empty(), &doubt.message.text), created) {
         (Text::Same, Some(at)) if named => Likeness::Ours(at),
         (Text::Same | Text::Alike, _) => Likeness::Unclear,
+        (Text::Different, _) if doubt.message.approved.is_some() => Likeness::Unclear,
         (Text::Different, _) => Likeness::Other,
     }
 }
@@ -121,10 +126,12 @@ fn same_text(given: &str, own: &str) -> Text {
     }
 }
 
-/// Addresses without channel prefix and `+`; names regardless of case.
+/// Addresses without `+`; names regardless of case. One number may write to the same person by SMS and by WhatsApp, so that
+/// channel's prefix counts; others are what a Messaging Service may make of an SMS.
 fn same_address(a: &str, b: &str) -> bool {
     let bare = |address: &str| address.rsplit(':').next().unwrap_or(address).trim_start_matches('+').to_lowercase();
-    bare(a) == bare(b)
+    let whatsapp = |address: &str| address.get(..9).is_some_and(|prefix| prefix.eq_ignore_ascii_case("whatsapp:"));
+    whatsapp(a) == whatsapp(b) && bare(a) == bare(b)
 }
 
 fn created(listed: &Listed<'_>) -> Option<Timestamp> {
@@ -172,12 +179,14 @@ fn refused(reply: &HttpReply) -> Why {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
     use crate::provider::{
-        Method, Provider as _, Sender, SenderKind,
+        Approved, Method, Outgoing, Provider as _, Sender, SenderKind,
         twilio::{TwilioAccount, testing},
     };
 
@@ -191,6 +200,11 @@ mod tests {
             (testing::twilio(), testing::sender(), "To=%2B4915112345678&From=%2B15005550006&PageSize=50"),
             (testing::twilio(), named, "To=%2B4915112345678&From=ACME+Co&PageSize=50"),
             (pooled, testing::sender(), "To=%2B4915112345678&PageSize=50"),
+            (
+                testing::twilio(),
+                testing::whatsapp(),
+                "To=whatsapp%3A%2B4915112345678&From=whatsapp%3A%2B15005550006&PageSize=50",
+            ),
         ] {
             let request = twilio.lookup(testing::stamp(), &InDoubt { sender, ..testing::doubt("Hi") }).unwrap();
             assert_eq!((request.method, request.url), (Method::Get, format!("{list}?{query}")));
@@ -239,6 +253,40 @@ mod tests {
             let body = format!(r#"{{"messages":[{message}],"next_page_uri":null}}"#);
             assert_eq!(kind(&found(&testing::doubt("Hi"), &testing::reply(200, &body))), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn on_whatsapp_the_channel_counts_and_approved_content_is_claimed_only_by_its_words() {
+        let listed = |prefix: &str, body: &str| {
+            format!(
+                r#"{{"messages":[{{"sid":"SM1","to":"{prefix}+4915112345678","from":"{prefix}+15005550006","direction":"outbound-api",{TIME},"body":"{body}"}}]}}"#
+            )
+        };
+        let approved = Approved { content_id: "HX0123456789abcdef0123456789abcdef".into(), variables: BTreeMap::new() };
+        let free = InDoubt { sender: testing::whatsapp(), ..testing::doubt("Hi Ana") };
+        let templated =
+            InDoubt { message: Outgoing { approved: Some(approved), ..testing::outgoing("Hi Ana") }, ..free.clone() };
+        let known = InDoubt { others: vec!["SM1".to_owned()], ..templated.clone() };
+        let sms = testing::doubt("Hi Ana");
+        for (doubt, prefix, body, expected) in [
+            (&free, "whatsapp:", "Hi Ana", 'S'),
+            (&free, "WhatsApp:", "Hi Ana", 'S'),
+            (&free, "", "Hi Ana", 'N'),
+            (&free, "whatsapp:", "Hello Ana", 'N'),
+            (&templated, "whatsapp:", "Hi Ana", 'S'),
+            (&templated, "whatsapp:", "Hello Ana", '?'),
+            (&templated, "whatsapp:", "", '?'),
+            (&templated, "", "Hi Ana", 'N'),
+            (&known, "whatsapp:", "Hello Ana", 'N'),
+            (&sms, "whatsapp:", "Hi Ana", 'N'),
+            (&sms, "", "Hi Ana", 'S'),
+            (&sms, "rcs:", "Hi Ana", 'S'),
+        ] {
+            let found = found(doubt, &testing::reply(200, &listed(prefix, body)));
+            assert_eq!(kind(&found), expected, "{:?} {prefix} {body}", doubt.sender.kind);
+        }
+        let none = found(&templated, &testing::reply(200, r#"{"messages":[]}"#));
+        assert_eq!(none, Found::NotSent);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Twilio SMS (PROVIDERS.md A): one call a message, form bodies, Basic credentials, signed form callbacks.
+//! Twilio SMS and WhatsApp (PROVIDERS.md A): one call a message, form bodies, Basic credentials, signed form callbacks.
 //!
 //! Read in this order: `account` (what is configured), `send` (the request), `answer` (the judgement), `codes` (the
-//! table behind it), `lookup` (a message in doubt), `check` (credentials), `signature` and `callback` (what Twilio
+//! table behind it), `lookup` (a message in doubt), `poll` (one of which no receipt has come), `check` (credentials), `signature` and `callback` (what Twilio
 //! sends us). `wire` reads Twilio's JSON without ever trusting it.
 
 pub mod account;
@@ -11,6 +11,7 @@ mod callback;
 mod check;
 mod codes;
 mod lookup;
+mod poll;
 mod send;
 mod signature;
 mod wire;
@@ -23,11 +24,11 @@ pub use self::account::{ApiKey, BadAccount, SharedKey, TwilioAccount};
 use self::{check::Probe, signature::Keys};
 use super::{
     Acknowledgement, Call, Credentials, Found, Hook, HttpReply, HttpRequest, InDoubt, Inbound, Method, NotGenuine,
-    Outgoing, Provider, Sender, Stamp, Unreadable,
+    Outgoing, Provider, Receipt, Sender, Stamp, Unreadable,
 };
 use crate::domain::outcome::Outcome;
 
-/// One Twilio account that sends SMS. What does not change from message to message is built once, here.
+/// One Twilio account that sends SMS and WhatsApp messages. What does not change from message to message is built once, here.
 pub struct Twilio {
     /// `…/2010-04-01/Accounts/AC…`, without `.json`.
     account_url: String,
@@ -91,6 +92,18 @@ impl Provider for Twilio {
 
     fn found(&self, doubt: &InDoubt, reply: &HttpReply) -> Found {
         lookup::found(doubt, reply)
+    }
+
+    fn polls(&self) -> bool {
+        true
+    }
+
+    fn poll(&self, _stamp: Stamp, provider_id: &str) -> Option<HttpRequest> {
+        poll::is_id(provider_id).then(|| self.get(format!("{}/Messages/{provider_id}.json", self.account_url)))
+    }
+
+    fn polled(&self, provider_id: &str, reply: &HttpReply) -> Option<Receipt> {
+        poll::read(provider_id, reply)
     }
 
     fn credential_check(&self, _stamp: Stamp) -> HttpRequest {

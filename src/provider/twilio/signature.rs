@@ -14,7 +14,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 use url::form_urlencoded;
 
 use super::{SharedKey, callback};
-use crate::provider::{Hook, Method, NotGenuine};
+use crate::provider::{Hook, Method, NotGenuine, form::query};
 
 const SIGNATURE: &str = "x-twilio-signature";
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
@@ -95,7 +95,7 @@ fn signed_body(hook: &Hook) -> (String, Choice) {
 
 /// The body's hash in the URL; an empty body needs none.
 fn hash_matches(hook: &Hook) -> Choice {
-    let given = form_urlencoded::parse(callback::query(&hook.url).as_bytes()).find(|(name, _)| name == BODY_HASH);
+    let given = form_urlencoded::parse(query(&hook.url).as_bytes()).find(|(name, _)| name == BODY_HASH);
     let Some((_, given)) = given else { return Choice::from(u8::from(hook.body.is_empty())) };
     let hash: String = Sha256::digest(&hook.body).iter().map(|byte| format!("{byte:02x}")).collect();
     hash.as_bytes().ct_eq(given.as_bytes())

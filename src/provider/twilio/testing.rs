@@ -40,6 +40,10 @@ pub(super) fn sender() -> Sender {
     Sender { address: "15005550006".into(), kind: SenderKind::Geographic }
 }
 
+pub(super) fn whatsapp() -> Sender {
+    Sender { address: "+15005550006".into(), kind: SenderKind::WhatsApp }
+}
+
 pub(super) fn message_id() -> MessageId {
     MessageId { run: RunId::new(NOW, 7 << 100), seq: 42 }
 }
@@ -47,6 +51,7 @@ pub(super) fn message_id() -> MessageId {
 pub(super) fn outgoing(text: &str) -> Outgoing {
     Outgoing {
         id: message_id(),
+        among: (1, 100),
         to: E164::from_digits(4_915_112_345_678),
         text: text.into(),
         approved: None,

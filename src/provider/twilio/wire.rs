@@ -1,15 +1,11 @@
 //! Twilio's JSON, read without trust: every field may be missing, null or of another type, and what is unknown is
 //! passed over. Texts are borrowed from the body wherever they hold no escapes.
 
-use std::{borrow::Cow, fmt};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::Deserialize;
 
 use super::codes;
 use crate::domain::{message::Status, reason::Why};
+pub(super) use crate::provider::loose::{Loose, code, object};
 
 /// What the answer to a single call can hold: a message, an account, or an error.
 #[derive(Default, Deserialize)]
@@ -65,11 +61,6 @@ pub(super) struct Listed<'a> {
     pub(super) error_message: Loose<'a>,
 }
 
-/// Reads a JSON object; anything else (nothing, HTML, half an object, an array) is `None`.
-pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok()).flatten()
-}
-
 /// Where a message stands, by Twilio's word for it; `None` for a word that is not one of Twilio's.
 ///
 /// `accepted`, `scheduled`, `queued` and `sending` are still Twilio's to deliver, but prove that Twilio has taken the
@@ -91,86 +82,6 @@ pub(super) fn why(status: Status, word: &str, code: Option<u32>, text: &str) -> 
     let failed = matches!(status, Status::Failed | Status::Undelivered);
     let text = if text.is_empty() && word == "canceled" { "canceled at Twilio" } else { text };
     failed.then(|| codes::undelivered(code, text))
-}
-
-/// A text, or a number as its text; `None` for everything else.
-#[derive(Default)]
-pub(super) struct Loose<'a>(Option<Cow<'a, str>>);
-
-impl Loose<'_> {
-    /// The text, unless it is missing or empty.
-    pub(super) fn text(&self) -> Option<&str> {
-        self.0.as_deref().filter(|text| !text.is_empty())
-    }
-
-    /// The text, empty if it is missing.
-    pub(super) fn or_empty(&self) -> &str {
-        self.text().unwrap_or_default()
-    }
-
-    /// One of Twilio's error codes; zero is none.
-    pub(super) fn code(&self) -> Option<u32> {
-        code(self.or_empty())
-    }
-}
-
-/// One of Twilio's error codes, from its text; zero is none.
-pub(super) fn code(text: &str) -> Option<u32> {
-    text.trim().parse().ok().filter(|code| *code != 0)
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LooseVisitor).map(Loose)
-    }
-}
-
-struct LooseVisitor;
-
-impl<'de> Visitor<'de> for LooseVisitor {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(number.to_string())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(number.to_string())))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(number.to_string())))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use subtle::ConstantTimeEq as _;
 
-use super::errors::ApiError;
-use crate::sandbox::settings::{AccountStatus, TwilioAccount, is_sid};
+use super::{
+    errors::ApiError,
+    whatsapp::{Channel, SHARED},
+};
+use crate::sandbox::settings::{AccountStatus, ContentTemplate, TwilioAccount, is_sid};
 
 /// Twilio's magic sender that is always good; also what a Messaging Service sends from when its account lists no number.
 pub(super) const POOL_OF_NONE: &str = "+15005550006";
@@ -19,6 +22,7 @@ pub(in crate::sandbox) struct Account {
     pub status: AccountStatus,
     pub numbers: Vec<Arc<str>>,
     pub services: Vec<String>,
+    pub templates: Vec<ContentTemplate>,
     pub messages_path: Arc<str>,
 }
 
@@ -43,6 +47,13 @@ pub(super) struct Accounts {
     users: HashMap<String, User>,
 }
 
+impl Account {
+    /// The senders on a channel: what a Messaging Service chooses from.
+    pub(super) fn pool(&self, channel: Channel) -> impl Iterator<Item = &Arc<str>> {
+        self.numbers.iter().filter(move |number| Channel::of(number) == channel)
+    }
+}
+
 impl Accounts {
     pub(super) fn new(settings: &[TwilioAccount]) -> Self {
         let mut accounts = Accounts { all: Vec::new(), users: HashMap::new() };
@@ -53,6 +64,7 @@ impl Accounts {
                 status: known.status,
                 numbers: known.numbers.iter().map(|number| number.as_str().into()).collect(),
                 services: known.messaging_services.clone(),
+                templates: known.templates.clone(),
                 messages_path: format!("/2010-04-01/Accounts/{}/Messages.json", known.account_sid).into(),
             });
             let mut add = |user: &str, password: &str, access| {
@@ -70,16 +82,25 @@ impl Accounts {
 
     /// The account that the path names, if the caller may use it.
     pub(super) fn authorize(&self, headers: &HeaderMap, named: &str) -> Result<(Arc<Account>, Access), ApiError> {
-        let user = basic(headers).and_then(|(name, password)| {
-            let user = self.users.get(&name)?;
-            bool::from(user.password.as_bytes().ct_eq(password.as_bytes())).then_some(user)
-        });
-        let user = user.ok_or_else(|| ApiError::of(20003))?;
+        let user = self.user(headers)?;
         if *user.account.sid == *named {
             return Ok((user.account.clone(), user.access));
         }
         let known = is_sid("AC", named) && self.all.iter().any(|account| *account.sid == *named);
         Err(ApiError::of(if known { 20003 } else { 20404 }))
+    }
+
+    /// The caller's own account, where the path names none.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Arc<Account>, ApiError> {
+        self.user(headers).map(|user| user.account.clone())
+    }
+
+    fn user(&self, headers: &HeaderMap) -> Result<&User, ApiError> {
+        let user = basic(headers).and_then(|(name, password)| {
+            let user = self.users.get(&name)?;
+            bool::from(user.password.as_bytes().ct_eq(password.as_bytes())).then_some(user)
+        });
+        user.ok_or_else(|| ApiError::of(20003))
     }
 
     /// Whether a sender is listed by an account other than this one.
@@ -90,7 +111,8 @@ impl Accounts {
     /// The account that a message to `number` reaches: the one that lists it, or the first that may use any.
     pub(super) fn owner(&self, number: &str) -> Option<&Arc<Account>> {
         let lists = |account: &&Arc<Account>| account.numbers.iter().any(|own| **own == *number);
-        let any = |account: &&Arc<Account>| account.numbers.is_empty() || number == POOL_OF_NONE;
+        let shared = number == POOL_OF_NONE || number == SHARED;
+        let any = |account: &&Arc<Account>| account.numbers.is_empty() || shared;
         self.all.iter().find(lists).or_else(|| self.all.iter().find(any))
     }
 }

@@ -15,21 +15,52 @@ use bytes::Bytes;
 use super::{
     accounts::Account,
     errors::ApiError,
-    form::Form,
+    magic,
     messages::{Message, Status},
-    new_sid,
-    plan::Plan,
+    new_sid, plan,
     rules::{self, Wanted},
-    segments::segments,
+    whatsapp::Channel,
 };
 use crate::sandbox::{
+    answer::{self, Refusal},
     connection::Line,
     faults::{Before, Manner},
-    log::{Call, masked},
-    magic::{self, Behaviour},
+    form::Form,
+    log::{Call, Extras, Provider, masked},
+    magic::Behaviour,
+    segments::segments,
     state::State,
     time,
 };
+
+/// What Twilio knows; anything else is ignored, and counted in the log.
+const KNOWN: &[&str] = &[
+    "To",
+    "From",
+    "Body",
+    "MessagingServiceSid",
+    "StatusCallback",
+    "MediaUrl",
+    "ContentSid",
+    "ContentVariables",
+    "ApplicationSid",
+    "ValidityPeriod",
+    "ScheduleType",
+    "SendAt",
+    "SmartEncoded",
+    "ShortenUrls",
+    "Attempt",
+    "ProvideFeedback",
+    "ContentRetention",
+    "AddressRetention",
+    "RiskCheck",
+    "SendAsMms",
+    "FallbackFrom",
+    "PersistentAction",
+    "TrafficType",
+    "ForceDelivery",
+    "MaxPrice",
+];
 
 /// What became of a call.
 enum Fate {
@@ -48,42 +79,17 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let form = match &body {
-        Ok(body) => Form::read(&headers, body),
-        Err(_) => Form::too_large(),
-    };
+    let form = Form::read(&headers, &body);
     let fate = decide(&state, &named, &headers, &form);
     let number = log(&state, &named, &form, &fate);
-    let response = match fate {
-        Fate::Refused(error) => error.into_response(),
-        Fate::Dropped => return cut(&line),
+    match fate {
+        Fate::Refused(error) => answer::refused(&state, number, error.into_response()),
+        Fate::Dropped => answer::cut(&line),
         Fate::Accepted { message, manner } => {
             let created = (StatusCode::CREATED, Json(message.resource())).into_response();
-            match manner {
-                Manner::Answer => created,
-                Manner::AnswerAfter(delay) => {
-                    tokio::time::sleep(delay).await;
-                    created
-                }
-                Manner::Hang => {
-                    // Ends when the caller hangs up (then this future is dropped) or when the sandbox stops.
-                    let mut stopping = state.stopping.clone();
-                    let _stopped = stopping.wait_for(|stop| *stop).await.is_ok();
-                    return cut(&line);
-                }
-                Manner::Drop => return cut(&line),
-                Manner::Error => ApiError::of(20500).into_response(),
-            }
+            answer::accepted(&state, &line, number, manner, created, || ApiError::of(20500).into_response()).await
         }
-    };
-    state.log.answered(number);
-    response
-}
-
-/// What is returned is never written.
-fn cut(line: &Line) -> Response {
-    line.cut();
-    StatusCode::SERVICE_UNAVAILABLE.into_response()
+    }
 }
 
 fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> Fate {
@@ -94,7 +100,7 @@ fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> 
         Before::Proceed => {}
     }
     let judged = state.twilio.send_access(headers, named).and_then(|account| {
-        form.fault.map_or(Ok(()), |code| Err(ApiError::of(code)))?;
+        form.fault.map_or(Ok(()), |fault| Err(ApiError::from(fault)))?;
         let wanted = rules::judge(form, &account, &state.twilio.accounts, time::now_ms())?;
         Ok((account, wanted))
     });
@@ -102,7 +108,7 @@ fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> 
         Ok(judged) => judged,
         Err(error) => return Fate::Refused(error),
     };
-    let magic = magic::behaviour(&wanted.to);
+    let magic = magic::behaviour(wanted.from.as_deref(), &wanted.to);
     if let Some(refusal) = refused_by_magic(state, &wanted, magic) {
         return refusal;
     }
@@ -111,48 +117,27 @@ fn decide(state: &Arc<State>, named: &str, headers: &HeaderMap, form: &Form) -> 
 
 /// What the recipient's magic digits or a former STOP refuse.
 fn refused_by_magic(state: &State, wanted: &Wanted, magic: Option<Behaviour>) -> Option<Fate> {
-    let mut messages = state.twilio.messages();
-    if wanted.service.is_none() && wanted.from.as_deref().is_some_and(|from| messages.is_opted_out(from, &wanted.to)) {
+    let opted_out = |from: &str| state.twilio.messages().is_opted_out(from, &wanted.to);
+    if wanted.service.is_none() && wanted.from.as_deref().is_some_and(opted_out) {
         return Some(Fate::Refused(ApiError::of(21610)));
     }
-    match magic? {
-        Behaviour::Refuse(code) => Some(Fate::Refused(ApiError::of(code))),
-        Behaviour::RefuseOnce(code) => messages.first_try(&wanted.to).then(|| Fate::Refused(ApiError::of(code))),
-        Behaviour::DropOnce => messages.first_try(&wanted.to).then_some(Fate::Dropped),
-        Behaviour::Undelivered(_)
-        | Behaviour::Failed(_)
-        | Behaviour::Reply(_)
-        | Behaviour::Hang
-        | Behaviour::HangOnce
-        | Behaviour::DropAfter
-        | Behaviour::ErrorAfter
-        | Behaviour::SlowMs(_)
-        | Behaviour::NoReceipts
-        | Behaviour::DoubleReceipts
-        | Behaviour::ReversedReceipts
-        | Behaviour::StaysSent => None,
+    match magic?.refusal(|| state.first_try(Provider::Twilio, &wanted.to))? {
+        Refusal::Code(code) => Some(Fate::Refused(ApiError::of(code))),
+        Refusal::Drop => Some(Fate::Dropped),
     }
 }
 
 fn accept(state: &Arc<State>, account: Arc<Account>, wanted: Wanted, magic: Option<Behaviour>) -> Fate {
     let mut message = draft(account, &wanted);
-    let plan = Plan::draw(state, &message, magic);
-    let (number, first) = {
+    let steps = plan::draw(state, &message, magic);
+    let number = {
         let mut messages = state.twilio.messages();
         message.callback = wanted.callback.map(|url| messages.share_callback(url));
-        let first = magic == Some(Behaviour::HangOnce) && messages.first_try(&message.to);
-        (messages.add(message.clone()), first)
+        messages.add(message.clone())
     };
     let wait_ms = wanted.send_at_ms.map_or(0, |at| at.saturating_sub(message.created_ms).max(0));
-    plan.start(state, number, Duration::from_millis(wait_ms.unsigned_abs()));
-    let manner = match magic {
-        Some(Behaviour::Hang) => Manner::Hang,
-        Some(Behaviour::HangOnce) if first => Manner::Hang,
-        Some(Behaviour::DropAfter) => Manner::Drop,
-        Some(Behaviour::ErrorAfter) => Manner::Error,
-        Some(Behaviour::SlowMs(ms)) => Manner::AnswerAfter(Duration::from_millis(ms)),
-        Some(_) | None => state.dice.manner(),
-    };
+    plan::start(state, steps, number, Duration::from_millis(wait_ms.unsigned_abs()));
+    let manner = Manner::draw(state, magic, || state.first_try(Provider::Twilio, &message.to));
     Fate::Accepted { message: Box::new(message), manner }
 }
 
@@ -165,17 +150,21 @@ fn draft(account: Arc<Account>, wanted: &Wanted) -> Message {
         (None, None) => Status::Queued,
     };
     Message {
-        sid: new_sid(if wanted.media > 0 { "MM" } else { "SM" }),
+        sid: new_sid(if wanted.media.is_empty() { "SM" } else { "MM" }),
         account,
         service: wanted.service.as_deref().map(Into::into),
         to: wanted.to.as_str().into(),
         from: wanted.from.as_deref().map(Into::into),
-        body: wanted.body.as_str().into(),
+        body: wanted.text.as_str().into(),
         callback: None,
         status,
         inbound: false,
-        segments: segments(&wanted.body),
-        media: wanted.media,
+        segments: match Channel::of(&wanted.to) {
+            Channel::Sms => segments(&wanted.text),
+            Channel::WhatsApp => 1,
+        },
+        media: wanted.media.as_slice().into(),
+        bars: wanted.bars,
         error: None,
         created_ms: now_ms,
         sent_ms: None,
@@ -190,14 +179,12 @@ fn log(state: &State, named: &str, form: &Form, fate: &Fate) -> u64 {
             // The strings of the resource are shared, not copied: a million calls must stay small.
             call.to = message.to.clone();
             call.from = message.from.clone().or_else(|| message.service.clone()).unwrap_or_default();
-            call.body = message.body.clone();
+            if form.get("Body").is_some() {
+                call.body = message.body.clone();
+            }
             call.sid = Some(message.sid.clone());
             call.accepted = true;
-            call.status = match manner {
-                Manner::Answer | Manner::AnswerAfter(_) => Some(201),
-                Manner::Error => Some(500),
-                Manner::Hang | Manner::Drop => None,
-            };
+            call.status = manner.status(201);
         }
         Fate::Refused(error) => {
             fill(&mut call, form);
@@ -220,25 +207,26 @@ fn fill(call: &mut Call, form: &Form) {
 
 fn blank(state: &State, named: &str, form: &Form) -> Call {
     let known = state.twilio.accounts.all.iter().find(|account| *account.sid == *named);
+    let path = known.map_or_else(
+        || format!("/2010-04-01/Accounts/{named}/Messages.json").into(),
+        |account| account.messages_path.clone(),
+    );
+    let account = known.map_or_else(|| named.into(), |account| account.sid.clone());
     Call {
-        number: 0,
-        at_ms: time::now_ms(),
-        provider: "twilio",
-        method: "POST",
-        path: known.map_or_else(
-            || format!("/2010-04-01/Accounts/{named}/Messages.json").into(),
-            |account| account.messages_path.clone(),
-        ),
-        account: known.map_or_else(|| named.into(), |account| account.sid.clone()),
-        to: Arc::default(),
-        from: Arc::default(),
-        body: Arc::default(),
+        extras: extras(form),
         params: form.len(),
-        unknown_params: form.unknown(),
-        status: None,
-        code: None,
-        sid: None,
-        accepted: false,
-        answered: false,
+        unknown_params: form.unknown(KNOWN),
+        ..Call::new(Provider::Twilio, path, account, time::now_ms())
     }
+}
+
+/// Content and media, as they were given.
+fn extras(form: &Form) -> Option<Box<Extras>> {
+    let text = |name: &str| form.get(name).map(str::to_owned);
+    let extras = Extras {
+        content_sid: text("ContentSid"),
+        content_variables: text("ContentVariables"),
+        media: form.all("MediaUrl").map(str::to_owned).collect(),
+    };
+    (extras != Extras::default()).then(|| Box::new(extras))
 }

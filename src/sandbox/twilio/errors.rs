@@ -9,6 +9,8 @@ use axum::{
 };
 use serde_json::json;
 
+use crate::sandbox::form::Fault;
+
 /// An answer that refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sandbox) struct ApiError {
@@ -50,7 +52,10 @@ const ERRORS: &[(u32, u16, &str)] = &[
     (21623, 400, "There are more than 10 media files"),
     (21624, 400, "The 'ValidityPeriod' is not a whole number from 1 to 36000"),
     (21635, 400, "The 'To' number is a landline"),
-    (21656, 400, "The 'ContentVariables' are not a JSON object of strings"),
+    (21654, 400, "'ContentVariables' need a 'ContentSid'"),
+    (21655, 400, "The 'ContentSid' is not content of the account"),
+    (21656, 400, "The 'ContentVariables' are not a JSON object of usable strings"),
+    (21658, 400, "A value of 'ContentVariables' is longer than 1600 characters"),
     (21659, 400, "The 'From' is not a number of the provider"),
     (21660, 400, "The 'From' does not belong to the account"),
     (21701, 400, "The Messaging Service does not exist"),
@@ -71,6 +76,16 @@ impl ApiError {
 
     pub(in crate::sandbox) fn retry_after(self, retry_after_s: u64) -> ApiError {
         ApiError { retry_after_s, ..self }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> ApiError {
+        ApiError::of(match fault {
+            Fault::NotAForm => 20415,
+            Fault::NotUtf8 => 20001,
+            Fault::TooLarge => 20413,
+        })
     }
 }
 

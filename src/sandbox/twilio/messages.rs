@@ -9,8 +9,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::accounts::Account;
-use crate::sandbox::time;
+use super::{
+    accounts::Account,
+    whatsapp::{Bars, Channel, Sessions},
+};
+use crate::sandbox::{kept::Kept, time};
 
 /// A message, out or in.
 #[derive(Clone)]
@@ -25,7 +28,9 @@ pub(super) struct Message {
     pub status: Status,
     pub inbound: bool,
     pub segments: u32,
-    pub media: u32,
+    /// Links, or none.
+    pub media: Arc<[String]>,
+    pub bars: Bars,
     pub error: Option<u32>,
     pub created_ms: i64,
     pub sent_ms: Option<i64>,
@@ -34,12 +39,13 @@ pub(super) struct Message {
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(in crate::sandbox) enum Status {
     Accepted,
     Scheduled,
     Queued,
     Sent,
     Delivered,
+    Read,
     Undelivered,
     Failed,
     Canceled,
@@ -54,6 +60,7 @@ impl Status {
             Status::Queued => "queued",
             Status::Sent => "sent",
             Status::Delivered => "delivered",
+            Status::Read => "read",
             Status::Undelivered => "undelivered",
             Status::Failed => "failed",
             Status::Canceled => "canceled",
@@ -69,6 +76,7 @@ impl Status {
             Status::Queued => 2,
             Status::Sent => 3,
             Status::Delivered | Status::Undelivered | Status::Failed | Status::Canceled | Status::Received => 4,
+            Status::Read => 5,
         }
     }
 
@@ -79,6 +87,10 @@ impl Status {
 }
 
 impl Message {
+    pub(super) fn channel(&self) -> Channel {
+        Channel::of(&self.to)
+    }
+
     pub(super) fn advance(&mut self, status: Status, error: Option<u32>, now_ms: i64) {
         if status.rank() < self.status.rank() {
             return;
@@ -88,7 +100,7 @@ impl Message {
         if status.is_failure() {
             self.error = error;
         }
-        if matches!(status, Status::Sent | Status::Delivered | Status::Undelivered) {
+        if matches!(status, Status::Sent | Status::Delivered | Status::Read | Status::Undelivered) {
             self.sent_ms = self.sent_ms.or(Some(now_ms));
         }
     }
@@ -110,7 +122,7 @@ impl Message {
             "error_message": null,
             "from": self.from.as_deref(),
             "messaging_service_sid": self.service.as_deref(),
-            "num_media": self.media.to_string(),
+            "num_media": self.media.len().to_string(),
             "num_segments": segments.to_string(),
             "price": null,
             "price_unit": null,
@@ -125,16 +137,11 @@ impl Message {
 
 /// All that the sandbox remembers, behind one lock.
 pub(super) struct Messages {
-    limit: usize,
-    kept: VecDeque<Message>,
-    /// The number of the oldest message kept; numbers are never used again.
-    first: u64,
-    by_sid: HashMap<Arc<str>, u64>,
+    kept: Kept<Message>,
     by_to: HashMap<Arc<str>, VecDeque<u64>>,
     /// (sender, recipient) of those who opted out, as `sender recipient`.
     opted_out: HashSet<String>,
-    /// Recipients whose first try was refused, dropped or left hanging.
-    tried: HashSet<String>,
+    pub sessions: Sessions,
     /// The callback URL of the message before: nearly always the same, and then shared.
     last_callback: Option<Arc<url::Url>>,
 }
@@ -142,39 +149,40 @@ pub(super) struct Messages {
 impl Messages {
     pub(super) fn new(limit: usize) -> Self {
         Messages {
-            limit,
-            kept: VecDeque::new(),
-            first: 0,
-            by_sid: HashMap::new(),
+            kept: Kept::new(limit),
             by_to: HashMap::new(),
             opted_out: HashSet::new(),
-            tried: HashSet::new(),
+            sessions: Sessions::default(),
             last_callback: None,
         }
     }
 
     /// Remembers a message and returns its number.
     pub(super) fn add(&mut self, message: Message) -> u64 {
-        if self.kept.len() >= self.limit {
-            self.forget_oldest();
+        let to = message.to.clone();
+        let (number, oldest) = self.kept.add(message.sid.clone(), message);
+        self.by_to.entry(to).or_default().push_back(number);
+        if let Some(oldest) = oldest
+            && let Some(numbers) = self.by_to.get_mut(&oldest.to)
+        {
+            numbers.pop_front();
+            if numbers.is_empty() {
+                self.by_to.remove(&oldest.to);
+            }
         }
-        let number = self.first + self.kept.len() as u64;
-        self.by_sid.insert(message.sid.clone(), number);
-        self.by_to.entry(message.to.clone()).or_default().push_back(number);
-        self.kept.push_back(message);
         number
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Message> {
-        self.kept.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        self.kept.get_mut(number)
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Message> {
-        self.kept.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        self.kept.get(number)
     }
 
     pub(super) fn number_of(&self, sid: &str) -> Option<u64> {
-        self.by_sid.get(sid).copied()
+        self.kept.number_of(sid)
     }
 
     /// Messages below the number `before`, newest first, of one recipient if asked.
@@ -186,8 +194,8 @@ impl Messages {
                 Box::new(numbers.filter(move |number| *number < before).filter_map(with))
             }
             None => {
-                let end = before.min(self.first + self.kept.len() as u64);
-                Box::new((self.first..end).rev().filter_map(with))
+                let numbers = self.kept.numbers();
+                Box::new((numbers.start..before.min(numbers.end)).rev().filter_map(with))
             }
         }
     }
@@ -216,25 +224,12 @@ impl Messages {
         !self.opted_out.is_empty() && self.opted_out.contains(&format!("{sender} {recipient}"))
     }
 
-    /// True the first time that it is asked about a recipient.
-    pub(super) fn first_try(&mut self, recipient: &str) -> bool {
-        self.tried.insert(recipient.to_owned())
-    }
-
-    /// Forgets everything; numbers go on, so that a step that is under way finds nobody rather than somebody else.
+    /// Forgets everything; numbers go on.
     pub(super) fn clear(&mut self) {
-        *self = Messages { first: self.first + self.kept.len() as u64, ..Messages::new(self.limit) };
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some(oldest) = self.kept.pop_front() else { return };
-        self.first += 1;
-        self.by_sid.remove(&oldest.sid);
-        if let Some(numbers) = self.by_to.get_mut(&oldest.to) {
-            numbers.pop_front();
-            if numbers.is_empty() {
-                self.by_to.remove(&oldest.to);
-            }
-        }
+        self.kept.clear();
+        self.by_to.clear();
+        self.opted_out.clear();
+        self.sessions.clear();
+        self.last_callback = None;
     }
 }

@@ -1,20 +1,22 @@
-//! Twilio's SMS side: its paths, its state, and what happens to a message after it was accepted.
+//! Twilio, SMS and WhatsApp: its paths, its state, and what happens to a message after it was accepted.
 //!
-//! Test credentials, WhatsApp senders and templates, link shortening and pricing are deliberately left out.
+//! Test credentials, link shortening and pricing are deliberately left out.
 
 mod create;
 
 mod rules;
 
 mod accounts;
+mod content;
 mod errors;
-mod form;
+mod inbound;
+mod magic;
 mod messages;
 mod plan;
 mod read;
 mod receipts;
-mod segments;
 mod signature;
+mod whatsapp;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +26,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub use magic::{MAGIC, WHATSAPP};
 pub(super) use plan::Event;
 pub use signature::sign;
 
@@ -65,6 +68,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
             get(read::fetch).post(read::update).delete(read::remove).fallback(wrong_method),
         )
         .route("/2010-04-01/Accounts/{account}", get(read::account).fallback(wrong_method))
+        .route("/v1/Content/{content}/ApprovalRequests", get(content::approval).fallback(wrong_method))
 }
 
 async fn wrong_method() -> Response {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, RawQuery, State as Shared},
+    extract::{Path, RawQuery, State as Shared, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
@@ -16,10 +16,9 @@ use super::{
     Twilio,
     accounts::{Access, Account},
     errors::ApiError,
-    form::Form,
     messages::{Message, Status},
 };
-use crate::sandbox::{settings::AccountStatus, state::State, time};
+use crate::sandbox::{form::Form, settings::AccountStatus, state::State, time};
 
 const PAGE_SIZE: usize = 50;
 const PAGE_SIZE_LIMIT: usize = 1_000;
@@ -99,15 +98,15 @@ pub(super) async fn update(
     Shared(state): Shared<Arc<State>>,
     Path((named, file)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let number = match state.twilio.find(&headers, &named, &file) {
         Ok(number) => number,
         Err(error) => return error.into_response(),
     };
     let form = Form::read(&headers, &body);
-    if let Some(code) = form.fault {
-        return ApiError::of(code).into_response();
+    if let Some(fault) = form.fault {
+        return ApiError::from(fault).into_response();
     }
     let mut messages = state.twilio.messages();
     let Some(message) = messages.get_mut(number) else { return ApiError::of(20404).into_response() };

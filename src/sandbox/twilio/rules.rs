@@ -6,14 +6,17 @@ use chrono::DateTime;
 
 use super::{
     accounts::{Account, Accounts, POOL_OF_NONE},
+    content::{self, Rendered},
     errors::ApiError,
-    form::Form,
+    whatsapp::{Bars, Channel, PREFIX, SHARED},
 };
-use crate::sandbox::settings::{callback_url, is_sid};
+use crate::sandbox::{
+    form::Form,
+    settings::{callback_url, is_sid},
+};
 
 const BODY_LIMIT: usize = 1600;
 const MEDIA_LIMIT: usize = 10;
-const WHATSAPP: &str = "whatsapp:";
 /// A scheduled message lies this far ahead, in milliseconds: 15 minutes to 35 days.
 const AHEAD_MS: std::ops::RangeInclusive<i64> = 15 * 60_000..=35 * 86_400_000;
 
@@ -23,8 +26,9 @@ pub(super) struct Wanted {
     pub to: String,
     pub from: Option<String>,
     pub service: Option<String>,
-    pub body: String,
-    pub media: u32,
+    pub text: String,
+    pub media: Vec<String>,
+    pub bars: Bars,
     pub callback: Option<url::Url>,
     pub send_at_ms: Option<i64>,
 }
@@ -39,9 +43,10 @@ pub(super) fn judge(form: &Form, account: &Account, all: &Accounts, now_ms: i64)
         (None, None) => return Err(ApiError::of(21603)),
         (Some(sid), _) if !has_service(account, sid) => return Err(ApiError::of(21701)),
         (_, Some(from)) => sender(from, to, account, all)?,
-        (Some(_), None) => {}
+        (Some(_), None) => pool(account, Channel::of(to))?,
     }
-    let (body, media) = content(form)?;
+    let media = media(form)?;
+    let Rendered { text, bars } = content(form, account, Channel::of(to))?;
     let callback = form.get("StatusCallback").map(callback_url).transpose().map_err(|_| ApiError::of(21609))?;
     if let Some(seconds) = form.get("ValidityPeriod")
         && !seconds.parse::<u32>().is_ok_and(|seconds| (1..=36_000).contains(&seconds))
@@ -52,8 +57,9 @@ pub(super) fn judge(form: &Form, account: &Account, all: &Accounts, now_ms: i64)
         to: to.to_owned(),
         from: from.map(str::to_owned),
         service: service.map(str::to_owned),
-        body: body.to_owned(),
+        text,
         media,
+        bars,
         callback,
         send_at_ms: send_at(form, service, now_ms)?,
     })
@@ -67,57 +73,67 @@ fn recipient(to: &str) -> Result<(), ApiError> {
         "+15005550003" => 21408,
         "+15005550004" => 21610,
         "+15005550009" => 21614,
-        _ if is_e164(to.strip_prefix(WHATSAPP).unwrap_or(to)) => return Ok(()),
+        _ if is_e164(to.strip_prefix(PREFIX).unwrap_or(to)) => return Ok(()),
         _ => 21211,
     };
     Err(ApiError::of(code))
 }
 
 fn sender(from: &str, to: &str, account: &Account, all: &Accounts) -> Result<(), ApiError> {
+    let channel = Channel::of(from);
+    let lists = || account.numbers.is_empty() || account.numbers.iter().any(|number| **number == *from);
     let refused = match from {
         "+15005550001" => 21212,
         "+15005550007" => 21606,
         "+15005550008" => 21611,
-        POOL_OF_NONE if !to.starts_with(WHATSAPP) => return Ok(()),
-        _ if from.starts_with(WHATSAPP) != to.starts_with(WHATSAPP) => 21910,
-        // The sandbox has no WhatsApp senders (yet).
-        _ if from.starts_with(WHATSAPP) => 63007,
-        _ if !is_sender(from) => 21212,
+        _ if channel != Channel::of(to) => 21910,
+        POOL_OF_NONE => return Ok(()),
+        _ if channel == Channel::Sms && !is_sender(from) => 21212,
+        _ if channel == Channel::WhatsApp && !from.strip_prefix(PREFIX).is_some_and(is_e164) => 21212,
         _ if from == to => 21266,
-        _ if account.numbers.is_empty() || account.numbers.iter().any(|number| **number == *from) => return Ok(()),
+        SHARED => return Ok(()),
+        _ if lists() => return Ok(()),
+        _ if channel == Channel::WhatsApp => 63007,
         _ if all.belongs_to_another(account, from) => 21660,
         _ => 21659,
     };
     Err(ApiError::of(refused))
 }
 
-fn content(form: &Form) -> Result<(&str, u32), ApiError> {
-    let body = form.get("Body");
-    let template = form.get("ContentSid");
-    let mut media = 0;
-    for address in form.all("MediaUrl") {
-        callback_url(address).map_err(|_| ApiError::of(21620))?;
-        media += 1;
+/// A Messaging Service needs a sender on the channel. For SMS there is always one.
+fn pool(account: &Account, channel: Channel) -> Result<(), ApiError> {
+    let none = channel == Channel::WhatsApp && !account.numbers.is_empty() && account.pool(channel).next().is_none();
+    if none { Err(ApiError::of(63007)) } else { Ok(()) }
+}
+
+fn media(form: &Form) -> Result<Vec<String>, ApiError> {
+    let links: Vec<String> = form.all("MediaUrl").map(str::to_owned).collect();
+    if links.iter().any(|link| callback_url(link).is_err()) {
+        return Err(ApiError::of(21620));
     }
-    if media as usize > MEDIA_LIMIT {
+    if links.len() > MEDIA_LIMIT {
         return Err(ApiError::of(21623));
     }
-    if template.is_some_and(|sid| !is_sid("HX", sid)) {
-        return Err(ApiError::of(20400));
+    Ok(links)
+}
+
+fn content(form: &Form, account: &Account, channel: Channel) -> Result<Rendered, ApiError> {
+    if let Some(rendered) = content::read(form, account, channel)? {
+        return Ok(rendered);
     }
-    if let Some(variables) = form.get("ContentVariables")
-        && serde_json::from_str::<std::collections::BTreeMap<String, String>>(variables).is_err()
-    {
-        return Err(ApiError::of(21656));
-    }
-    if body.is_none() && media == 0 && template.is_none() {
+    let body = form.get("Body");
+    if body.is_none() && form.get("MediaUrl").is_none() {
         return Err(ApiError::of(21602));
     }
     // The shortcut spares counting the characters of nearly every text.
     if body.is_some_and(|body| body.len() > BODY_LIMIT && body.chars().count() > BODY_LIMIT) {
         return Err(ApiError::of(21617));
     }
-    Ok((body.unwrap_or_default(), media))
+    let bars = match channel {
+        Channel::Sms => Bars::default(),
+        Channel::WhatsApp => Bars::FREE_TEXT,
+    };
+    Ok(Rendered { text: body.unwrap_or_default().to_owned(), bars })
 }
 
 fn send_at(form: &Form, service: Option<&str>, now_ms: i64) -> Result<Option<i64>, ApiError> {

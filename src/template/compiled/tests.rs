@@ -1,5 +1,6 @@
 //! Tables of compiling and rendering.
 
+mod approved;
 mod properties;
 
 use super::{super::problem::ALLOWED, *};
@@ -19,6 +20,8 @@ fn source(texts: &[(&str, &str)]) -> TemplateSource {
         default_locale: locale("en"),
         purpose: Purpose::Transactional,
         texts: texts.iter().map(|(tag, text)| (locale(tag), (*text).to_owned())).collect(),
+        approved: BTreeMap::new(),
+        media: Vec::new(),
     }
 }
 
@@ -244,8 +247,8 @@ fn what_is_not_handlebars_is_refused_with_its_place() {
 #[test]
 fn every_locale_is_checked_and_the_default_must_be_there() {
     let problems = Template::compile(&source(&[("fr", "{{a.b}}"), ("de", "{{/if}}")])).unwrap_err();
-    let told: Vec<_> = problems.iter().map(|problem| (problem.locale.to_string(), problem.column)).collect();
-    assert_eq!(told, [("de".to_owned(), 1), ("fr".to_owned(), 1), ("en".to_owned(), 1)]);
+    let told: Vec<_> = problems.iter().map(|problem| problem.place.to_string()).collect();
+    assert_eq!(told, ["de, line 1, column 1", "fr, line 1, column 1", "en, line 1, column 1"]);
     assert_eq!(problems[2].fault, CompileFault::NoDefaultText);
 }
 

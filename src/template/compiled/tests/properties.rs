@@ -141,7 +141,8 @@ proptest! {
         for text in [parts.concat(), any] {
             match Template::compile(&source(&[("en", &text)])) {
                 Err(problems) => for problem in problems {
-                    prop_assert!(problem.line >= 1 && problem.column >= 1 && !problem.to_string().is_empty());
+                    let CompilePlace::Text { line, column, .. } = &problem.place else { panic!("{problem}") };
+                    prop_assert!(*line >= 1 && *column >= 1 && !problem.to_string().is_empty());
                 },
                 Ok(template) => if let Ok(rendered) = template.render(None, &slugs(&[("A", &a), ("b", &b)])) {
                     prop_assert!(rendered.text.chars().count() <= MAX_CHARACTERS && !rendered.text.trim().is_empty());

@@ -3,22 +3,37 @@
 //!
 //! Deliberately without a command line of its own: that is the caller's.
 
-use std::fmt;
+mod acs;
+mod telesign;
+mod twilio;
 
 use serde::Deserialize;
 
+pub use self::{
+    acs::{AcsEvents, AcsResource, Casing, EventSchema},
+    telesign::{Keywords, ReportSignature, TeleSignAccount},
+    twilio::{ApiKey, ApprovalStatus, ContentTemplate, TwilioAccount},
+};
 use super::faults::Faults;
 
-/// Everything that a sandbox can be started with; [`Settings::default`] knows one account and delivers everything.
+/// Everything that a sandbox can be started with; [`Settings::default`] knows one account of each provider and delivers
+/// everything.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The accounts that may call. Default: one, [`Settings::DEFAULT_ACCOUNT_SID`] with [`Settings::DEFAULT_AUTH_TOKEN`].
+    /// The Twilio accounts that may call. Default: one, [`Settings::DEFAULT_ACCOUNT_SID`] with [`Settings::DEFAULT_AUTH_TOKEN`].
     pub accounts: Vec<TwilioAccount>,
+    /// The TeleSign accounts that may call. Default: one, [`Settings::DEFAULT_CUSTOMER_ID`] with
+    /// [`Settings::DEFAULT_API_KEY`].
+    pub telesign: Vec<TeleSignAccount>,
+    /// The Communication Services resources that may call. Default: one, with [`Settings::DEFAULT_ACS_ACCESS_KEY`].
+    pub acs: Vec<AcsResource>,
     /// Whether and how soon receipts are posted.
     pub receipts: Receipts,
     /// How many recipients answer, and what.
     pub replies: Replies,
+    /// What is particular to WhatsApp.
+    pub whatsapp: WhatsApp,
     /// Where inbound messages are posted, unless the control surface has set another URL for the number.
     pub inbound_url: Option<String>,
     /// How receipts and replies are posted.
@@ -38,17 +53,28 @@ impl Settings {
     pub const DEFAULT_ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
     /// The auth token of the default account. Nothing real: it opens this simulator only.
     pub const DEFAULT_AUTH_TOKEN: &str = "00000000000000000000000000000001";
+    /// The access key of the default Communication Services resource, whose endpoint is the sandbox's base URL. Nothing
+    /// real, either.
+    pub const DEFAULT_ACS_ACCESS_KEY: &str = "c2FuZGJveC1hY2Nlc3Mta2V5LW5vdGhpbmctcmVhbC0=";
+
+    /// The customer id of the default TeleSign account.
+    pub const DEFAULT_CUSTOMER_ID: &str = "00000000-0000-0000-0000-000000000001";
+    /// The API key of the default TeleSign account. Nothing real either.
+    pub const DEFAULT_API_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
 
     /// Says in clear words what is wrong, if anything is.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         for account in &self.accounts {
             account.check()?;
         }
-        let mut users: Vec<&str> = self.accounts.iter().flat_map(TwilioAccount::users).collect();
-        users.sort_unstable();
-        if let Some(twice) = users.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(SettingsError(format!("accounts: {} is there twice", twice[0])));
+        unique("accounts", self.accounts.iter().flat_map(TwilioAccount::users))?;
+        self.telesign.iter().try_for_each(TeleSignAccount::check)?;
+        unique("telesign", self.telesign.iter().map(|account| account.customer_id.as_str()))?;
+        for resource in &self.acs {
+            resource.check()?;
         }
+        unique("acs", self.acs.iter().map(|resource| resource.name.as_str()))?;
+        unique("acs", self.acs.iter().map(|resource| resource.access_key.as_str()))?;
         range("receipts", self.receipts.min_delay_ms, self.receipts.max_delay_ms)?;
         range("replies", self.replies.min_delay_ms, self.replies.max_delay_ms)?;
         if !(0.0..=1.0).contains(&self.replies.share) {
@@ -58,6 +84,9 @@ impl Settings {
             return Err(SettingsError(
                 "replies.texts: at least one text is needed when replies.share is above 0".into(),
             ));
+        }
+        if !(0.0..=1.0).contains(&self.whatsapp.read_share) {
+            return Err(SettingsError("whatsapp.read_share: must be between 0 and 1".into()));
         }
         if let Some(address) = &self.inbound_url {
             callback_url(address).map_err(|why| SettingsError(format!("inbound_url: {why}")))?;
@@ -75,8 +104,11 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             accounts: vec![TwilioAccount::new(Settings::DEFAULT_ACCOUNT_SID, Settings::DEFAULT_AUTH_TOKEN)],
+            telesign: vec![TeleSignAccount::new(Settings::DEFAULT_CUSTOMER_ID, Settings::DEFAULT_API_KEY)],
+            acs: vec![AcsResource::new("sandbox", Settings::DEFAULT_ACS_ACCESS_KEY)],
             receipts: Receipts::default(),
             replies: Replies::default(),
+            whatsapp: WhatsApp::default(),
             inbound_url: None,
             callbacks: Callbacks::default(),
             faults: Faults::default(),
@@ -84,84 +116,6 @@ impl Default for Settings {
             log_limit: 1_000_000,
             message_limit: 1_000_000,
         }
-    }
-}
-
-/// A Twilio account that the sandbox knows.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TwilioAccount {
-    /// `AC` and 32 hexadecimal digits.
-    pub account_sid: String,
-    /// The password of the account sid; it also signs receipts and replies.
-    pub auth_token: String,
-    /// API keys, which may send and read messages but not read the account.
-    #[serde(default)]
-    pub api_keys: Vec<ApiKey>,
-    /// The senders of the account (numbers, short codes, names). Empty: any sender is its own.
-    #[serde(default)]
-    pub numbers: Vec<String>,
-    /// The Messaging Services of the account; their pool is `numbers`. Empty: any well-formed sid is its own.
-    #[serde(default)]
-    pub messaging_services: Vec<String>,
-    /// What the credential check answers; anything but active refuses to send.
-    #[serde(default)]
-    pub status: AccountStatus,
-}
-
-impl TwilioAccount {
-    /// An active account that may send from any number.
-    pub fn new(account_sid: impl Into<String>, auth_token: impl Into<String>) -> Self {
-        TwilioAccount {
-            account_sid: account_sid.into(),
-            auth_token: auth_token.into(),
-            api_keys: Vec::new(),
-            numbers: Vec::new(),
-            messaging_services: Vec::new(),
-            status: AccountStatus::Active,
-        }
-    }
-
-    fn users(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.account_sid.as_str()).chain(self.api_keys.iter().map(|key| key.sid.as_str()))
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        let sids = std::iter::once(("AC", &self.account_sid))
-            .chain(self.api_keys.iter().map(|key| ("SK", &key.sid)))
-            .chain(self.messaging_services.iter().map(|service| ("MG", service)));
-        for (prefix, sid) in sids {
-            if !is_sid(prefix, sid) {
-                return Err(SettingsError(format!("accounts: {sid:?} is not {prefix} and 32 hexadecimal digits")));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for TwilioAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TwilioAccount")
-            .field("account_sid", &self.account_sid)
-            .field("numbers", &self.numbers.len())
-            .field("status", &self.status)
-            .finish_non_exhaustive()
-    }
-}
-
-/// An API key: a user name and password that stand for an account.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKey {
-    /// `SK` and 32 hexadecimal digits.
-    pub sid: String,
-    /// Its password.
-    pub secret: String,
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiKey").field("sid", &self.sid).finish_non_exhaustive()
     }
 }
 
@@ -216,6 +170,22 @@ impl Default for Replies {
     }
 }
 
+/// WhatsApp.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WhatsApp {
+    /// Share of delivered messages that are read, which a receipt of its own tells. Default 0.
+    pub read_share: f64,
+    /// How long free text may be sent after the recipient has written, in milliseconds. Default 24 hours.
+    pub window_ms: u64,
+}
+
+impl Default for WhatsApp {
+    fn default() -> Self {
+        WhatsApp { read_share: 0.0, window_ms: 24 * 3_600_000 }
+    }
+}
+
 /// How receipts and replies are posted.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -241,7 +211,7 @@ impl Default for Callbacks {
 /// What is wrong with the settings, in clear words.
 #[derive(Debug, thiserror::Error)]
 #[error("the sandbox's settings are not usable: {0}")]
-pub struct SettingsError(pub(super) String);
+pub struct SettingsError(pub(in crate::sandbox) String);
 
 /// Whether `sid` is the prefix and 32 hexadecimal digits.
 pub(super) fn is_sid(prefix: &str, sid: &str) -> bool {
@@ -261,6 +231,16 @@ pub(super) fn callback_url(address: &str) -> Result<url::Url, &'static str> {
         None | Some("") => Err("without a host"),
         Some(host) if host.contains('_') => Err("an underscore in the host name"),
         Some(_) => Ok(url),
+    }
+}
+
+/// Two accounts of the same name would hide each other.
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), SettingsError> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(twice) => Err(SettingsError(format!("{what}: {} is there twice", twice[0]))),
+        None => Ok(()),
     }
 }
 

@@ -3,117 +3,28 @@
 //!
 //! Deliberately bounded: the oldest entries make room and are counted. The counts are never trimmed.
 
+mod call;
+mod summary;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::{Serialize, Serializer};
-
-use super::callbacks::CallbackCounts;
+pub use self::{
+    call::{Call, CallPage, Extras, Provider},
+    summary::{ProviderSummary, Repeated, Summary},
+};
 
 /// Recipients listed in [`Summary::more_than_once`] at most; the count goes on.
 const LISTED: usize = 20;
-
-/// One attempt to send.
-#[derive(Clone, Debug, Serialize)]
-pub struct Call {
-    /// Its place in the order of calls, from 1; also the cursor.
-    pub number: u64,
-    /// When it was decided on, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// Whose wire format.
-    pub provider: &'static str,
-    /// The HTTP method.
-    pub method: &'static str,
-    /// The path, without the query.
-    #[serde(serialize_with = "text")]
-    pub path: Arc<str>,
-    /// The account that the call named.
-    #[serde(serialize_with = "text")]
-    pub account: Arc<str>,
-    /// The recipient as given; empty if not given.
-    #[serde(serialize_with = "text")]
-    pub to: Arc<str>,
-    /// The sender, or the Messaging Service, as given.
-    #[serde(serialize_with = "text")]
-    pub from: Arc<str>,
-    /// The text as given.
-    #[serde(serialize_with = "text")]
-    pub body: Arc<str>,
-    /// How many parameters the call had.
-    pub params: u32,
-    /// How many of them the provider does not know, and ignores.
-    pub unknown_params: u32,
-    /// The HTTP status answered or to be answered; none if the connection was cut or left hanging.
-    pub status: Option<u16>,
-    /// The provider's error code.
-    pub code: Option<u32>,
-    /// The provider's id of the message.
-    #[serde(serialize_with = "optional_text")]
-    pub sid: Option<Arc<str>>,
-    /// Whether the message counts as handed over, whatever the caller was told.
-    pub accepted: bool,
-    /// Whether an answer was handed to the connection. False while a slow answer waits, and for ever if it hangs.
-    pub answered: bool,
-}
-
-/// A page of the log.
-#[derive(Clone, Debug, Serialize)]
-pub struct CallPage {
-    /// The calls after the cursor, oldest first.
-    pub calls: Vec<Call>,
-    /// Give it as `after` to read on; none at the end of the log.
-    pub next_after: Option<u64>,
-    /// Calls that the log no longer holds.
-    pub dropped: u64,
-}
-
-/// What the log and the callbacks add up to.
-#[derive(Clone, Debug, Serialize)]
-pub struct Summary {
-    /// Calls received.
-    pub calls: u64,
-    /// Messages accepted (handed over).
-    pub accepted: u64,
-    /// Different recipients among them.
-    pub unique_recipients: u64,
-    /// Recipients accepted more than once.
-    pub recipients_more_than_once: u64,
-    /// The first of them.
-    pub more_than_once: Vec<Repeated>,
-    /// Calls refused, by the provider's code; `dropped` for a connection that was closed before accepting.
-    pub refused: BTreeMap<String, u64>,
-    /// Calls without an answer (so far, or for ever).
-    pub unanswered: u64,
-    /// Receipts.
-    pub receipts: CallbackCounts,
-    /// Replies.
-    pub replies: CallbackCounts,
-    /// Steps (receipts, replies, retries) that are still to come or under way.
-    pub pending: u64,
-    /// Steps dropped because too many were waiting.
-    pub overflowed: u64,
-    /// Calls in the log.
-    pub log_kept: u64,
-    /// Calls that the log no longer holds.
-    pub log_dropped: u64,
-}
-
-/// A recipient that was accepted more than once.
-#[derive(Clone, Debug, Serialize)]
-pub struct Repeated {
-    /// The recipient.
-    pub to: String,
-    /// How many times.
-    pub times: u32,
-}
 
 /// The counts that belong to calls; [`Summary`] adds the callbacks'.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub calls: u64,
     pub accepted: u64,
+    pub repeats: u64,
     pub unique: u64,
     pub repeated: u64,
     pub first_repeated: Vec<Repeated>,
@@ -121,6 +32,7 @@ pub(super) struct Counts {
     pub unanswered: u64,
     pub kept: u64,
     pub dropped: u64,
+    pub providers: BTreeMap<Provider, ProviderSummary>,
 }
 
 /// The log, shared by every handler.
@@ -134,12 +46,21 @@ struct Inner {
     kept: VecDeque<Call>,
     last_number: u64,
     dropped: u64,
-    calls: u64,
-    accepted: u64,
     answered: u64,
     repeated: u64,
     first_repeated: Vec<Arc<str>>,
     recipients: HashMap<Arc<str>, u32>,
+    /// Who has last sent from each sender, whose plus is left out.
+    senders: HashMap<String, Provider>,
+    providers: BTreeMap<Provider, Calls>,
+}
+
+/// The calls of one provider.
+#[derive(Default)]
+struct Calls {
+    calls: u64,
+    accepted: u64,
+    repeats: u64,
     refused: BTreeMap<Option<u32>, u64>,
 }
 
@@ -152,13 +73,17 @@ impl CallLog {
     pub(super) fn add(&self, mut call: Call) -> u64 {
         let mut inner = self.inner();
         inner.last_number += 1;
-        inner.calls += 1;
         call.number = inner.last_number;
+        let calls = inner.providers.entry(call.provider).or_default();
+        calls.calls += 1;
         if call.accepted {
-            inner.accepted += 1;
+            calls.accepted += 1;
             inner.count_recipient(&call.to);
+            inner.note_sender(&call.from, call.provider);
+        } else if call.repeat {
+            calls.repeats += 1;
         } else {
-            *inner.refused.entry(call.code).or_default() += 1;
+            *calls.refused.entry(call.code).or_default() += 1;
         }
         if inner.kept.len() >= self.limit {
             inner.kept.pop_front();
@@ -198,13 +123,25 @@ impl CallLog {
         CallPage { calls, next_after, dropped: inner.dropped }
     }
 
+    /// The provider that has last sent from this sender.
+    pub(super) fn last_sent_from(&self, sender: &str) -> Option<Provider> {
+        self.inner().senders.get(without_plus(sender)).copied()
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let inner = self.inner();
         let times = |to: &Arc<str>| inner.recipients.get(to).copied().unwrap_or(0);
-        let name = |code: &Option<u32>| code.map_or_else(|| "dropped".to_owned(), |code| code.to_string());
+        let providers: BTreeMap<Provider, ProviderSummary> =
+            inner.providers.iter().map(|(provider, calls)| (*provider, calls.sum())).collect();
+        let mut refused = BTreeMap::new();
+        for (code, count) in providers.values().flat_map(|provider| &provider.refused) {
+            *refused.entry(code.clone()).or_default() += count;
+        }
+        let calls = providers.values().map(|provider| provider.calls).sum::<u64>();
         Counts {
-            calls: inner.calls,
-            accepted: inner.accepted,
+            calls,
+            accepted: providers.values().map(|provider| provider.accepted).sum(),
+            repeats: providers.values().map(|provider| provider.repeats).sum(),
             unique: inner.recipients.len() as u64,
             repeated: inner.repeated,
             first_repeated: inner
@@ -212,10 +149,11 @@ impl CallLog {
                 .iter()
                 .map(|to| Repeated { to: to.to_string(), times: times(to) })
                 .collect(),
-            refused: inner.refused.iter().map(|(code, count)| (name(code), *count)).collect(),
-            unanswered: inner.calls.saturating_sub(inner.answered),
+            refused,
+            unanswered: calls.saturating_sub(inner.answered),
             kept: inner.kept.len() as u64,
             dropped: inner.dropped,
+            providers,
         }
     }
 
@@ -231,6 +169,16 @@ impl CallLog {
 }
 
 impl Inner {
+    fn note_sender(&mut self, sender: &str, provider: Provider) {
+        // Nearly always the same one: then nothing is copied.
+        match self.senders.get_mut(without_plus(sender)) {
+            Some(last) => *last = provider,
+            None => {
+                self.senders.insert(without_plus(sender).to_owned(), provider);
+            }
+        }
+    }
+
     fn count_recipient(&mut self, to: &Arc<str>) {
         let times = self.recipients.entry(to.clone()).or_default();
         *times += 1;
@@ -243,6 +191,24 @@ impl Inner {
     }
 }
 
+impl Calls {
+    fn sum(&self) -> ProviderSummary {
+        let name = |code: &Option<u32>| code.map_or_else(|| "dropped".to_owned(), |code| code.to_string());
+        ProviderSummary {
+            calls: self.calls,
+            accepted: self.accepted,
+            repeats: self.repeats,
+            refused: self.refused.iter().map(|(code, count)| (name(code), *count)).collect(),
+            ..ProviderSummary::default()
+        }
+    }
+}
+
+/// Providers write a number with and without it.
+pub(super) fn without_plus(number: &str) -> &str {
+    number.strip_prefix('+').unwrap_or(number)
+}
+
 /// A number as it may appear in a log line: country and last two digits.
 pub(super) fn masked(number: &str) -> String {
     let shown: Vec<char> = number.chars().collect();
@@ -251,12 +217,4 @@ pub(super) fn masked(number: &str) -> String {
     }
     let (head, tail) = (&shown[..3], &shown[shown.len() - 2..]);
     head.iter().copied().chain("***".chars()).chain(tail.iter().copied()).collect()
-}
-
-fn text<S: Serializer>(value: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(value)
-}
-
-fn optional_text<S: Serializer>(value: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.as_deref().serialize(serializer)
 }

@@ -1,62 +1,49 @@
 //! A form body, read leniently enough to be logged and strictly enough to be judged.
 
-use axum::http::{HeaderMap, header};
-
-/// What Twilio knows; anything else is ignored, and counted in the log.
-const KNOWN: &[&str] = &[
-    "To",
-    "From",
-    "Body",
-    "MessagingServiceSid",
-    "StatusCallback",
-    "MediaUrl",
-    "ContentSid",
-    "ContentVariables",
-    "ApplicationSid",
-    "ValidityPeriod",
-    "ScheduleType",
-    "SendAt",
-    "SmartEncoded",
-    "ShortenUrls",
-    "Attempt",
-    "ProvideFeedback",
-    "ContentRetention",
-    "AddressRetention",
-    "RiskCheck",
-    "SendAsMms",
-    "FallbackFrom",
-    "PersistentAction",
-    "TrafficType",
-    "ForceDelivery",
-    "MaxPrice",
-];
+use axum::{
+    extract::rejection::BytesRejection,
+    http::{HeaderMap, header},
+};
+use bytes::Bytes;
 
 /// The parameters of a call, in the order in which they came.
 pub(super) struct Form {
     params: Vec<(String, String)>,
-    /// What is wrong with the body as such, as a code.
-    pub fault: Option<u32>,
+    /// What is wrong with the body as such.
+    pub fault: Option<Fault>,
+}
+
+/// What can be wrong with a body before its parameters are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Its content type is another one.
+    NotAForm,
+    /// It is not UTF-8 once decoded.
+    NotUtf8,
+    /// It was not read.
+    TooLarge,
 }
 
 impl Form {
-    pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Form {
+    pub(super) fn read(headers: &HeaderMap, body: &Result<Bytes, BytesRejection>) -> Form {
+        let Ok(body) = body else { return Form { params: Vec::new(), fault: Some(Fault::TooLarge) } };
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Form { params: Vec::new(), fault: Some(20415) };
+            return Form { params: Vec::new(), fault: Some(Fault::NotAForm) };
         }
         let params: Vec<(String, String)> = url::form_urlencoded::parse(body).into_owned().collect();
-        Form { fault: (!is_utf8(body)).then_some(20001), params }
-    }
-
-    /// A body that was not read.
-    pub(super) fn too_large() -> Form {
-        Form { params: Vec::new(), fault: Some(20413) }
+        Form { fault: (!is_utf8(body)).then_some(Fault::NotUtf8), params }
     }
 
     /// The value of a parameter; one that is empty is as good as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
+    }
+
+    /// The value of a parameter, which may be empty.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The values of a parameter that may be repeated.
@@ -68,9 +55,9 @@ impl Form {
         self.params.len() as u32
     }
 
-    /// How many parameters Twilio does not know.
-    pub(super) fn unknown(&self) -> u32 {
-        self.params.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str())).count() as u32
+    /// How many parameters are none of those that the provider knows.
+    pub(super) fn unknown(&self, known: &[&str]) -> u32 {
+        self.params.iter().filter(|(name, _)| !known.contains(&name.as_str())).count() as u32
     }
 }
 

@@ -1,0 +1,33 @@
+//! The text that a contact would get, made at the door: so that what cannot be said is refused before anything is sent.
+
+use super::csv::{RowProblem, RowProblemKind};
+use crate::{
+    domain::contact::Contact,
+    template::{MAX_CHARACTERS, RenderProblem, Rendered, Template},
+};
+
+/// The text that a contact would read: [`Template::text_for`].
+///
+/// # Errors
+/// Why there is none.
+pub fn text_for(template: &Template, contact: &Contact) -> Result<Rendered, RenderProblem> {
+    template.text_for(contact.locale.as_ref(), &contact.slugs)
+}
+
+/// The same as a problem of a file's row.
+pub(super) fn of_row(line: u64, problem: RenderProblem) -> RowProblem {
+    let (column, value, kind) = match problem {
+        RenderProblem::MissingSlug { name } => (name, String::new(), RowProblemKind::MissingSlug),
+        RenderProblem::TooLong { characters } => {
+            (String::new(), String::new(), RowProblemKind::MessageTooLong { characters, limit: MAX_CHARACTERS })
+        }
+        RenderProblem::Empty => (String::new(), String::new(), RowProblemKind::EmptyMessage),
+        RenderProblem::BadVariable { name, fault } => {
+            (String::new(), format!("variable {name}"), RowProblemKind::InvalidVariable(fault))
+        }
+        RenderProblem::NotApproved | RenderProblem::Failed { .. } => {
+            (String::new(), problem.to_string(), RowProblemKind::TemplateFailed)
+        }
+    };
+    RowProblem::new(line, &column, &value, kind)
+}

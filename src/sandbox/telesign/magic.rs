@@ -1,0 +1,58 @@
+//! The magic recipients that get TeleSign's own codes; what every provider does is in the common table.
+
+use crate::sandbox::magic::{
+    Behaviour::{Failed, Refuse, RefuseOnce, Undelivered},
+    Magic, Table, row,
+};
+
+/// A refusal's suffix ends in the HTTP status or in the code; a later status is 95 and its code.
+pub const MAGIC: Table = Table { of: "telesign", rows: ROWS };
+
+const ROWS: &[Magic] = &[
+    row("90401", Refuse(10022), "401 every time: the API key is refused"),
+    row("90402", Refuse(10030), "402 every time: the prepaid wallet is empty"),
+    row("90429", RefuseOnce(10019), "429 the first time, accepted afterwards"),
+    row("99429", Refuse(10019), "429 every time"),
+    row("90020", Refuse(10020), "429 every time: the account's hard cap is reached"),
+    row("90500", RefuseOnce(10000), "500 the first time (nothing accepted), accepted afterwards"),
+    row("90503", Refuse(10000), "500 every time (nothing accepted)"),
+    row("90010", Refuse(10010), "401 every time: the account is suspended"),
+    row("90032", Refuse(10032), "refused: blocked by TeleSign"),
+    row("90033", Refuse(10033), "refused: a trial account, and the number is not verified"),
+    row("90034", Refuse(10034), "refused: the country is blocked"),
+    row("91000", Refuse(11000), "refused: not a valid number"),
+    row("91001", Refuse(11001), "refused: not a valid country code"),
+    row("91013", Refuse(11013), "refused: not a valid sender id"),
+    row("95201", Undelivered(201), "delivered, but flagged as suspicious"),
+    row("95207", Undelivered(207), "not delivered: reason unknown"),
+    row("95210", Undelivered(210), "not delivered: temporary error of the phone"),
+    row("95211", Undelivered(211), "not delivered: permanent error of the phone"),
+    row("95220", Failed(220), "not delivered: no route"),
+    row("95221", Undelivered(221), "not delivered: expired"),
+    row("95222", Undelivered(222), "not delivered: no SMS on this phone"),
+    row("95229", Failed(229), "not delivered: blocked at our request"),
+    row("95230", Failed(230), "not delivered: blocked by TeleSign"),
+    row("95231", Failed(231), "not delivered: content not supported"),
+    row("95237", Failed(237), "not delivered: country blocked"),
+    row("95238", Failed(238), "not delivered: prefix blocked"),
+    row("95250", Undelivered(250), "final status unknown"),
+    row("95251", Undelivered(251), "handed over, never confirmed"),
+    row("95501", Failed(501), "not delivered: not authorized"),
+    row("95502", Failed(502), "not delivered: campaign error"),
+    row("95503", Undelivered(503), "not delivered: temporary problem of the carrier"),
+    row("95504", Undelivered(504), "not delivered: permanent error of the carrier"),
+    row("95505", Failed(505), "not delivered: temporary error of the gateway"),
+    row("95506", Failed(506), "not delivered: permanent error of the gateway"),
+    row("95507", Failed(507), "not delivered: not a valid destination"),
+    row("95508", Failed(508), "not delivered: not a valid source"),
+    row("95509", Failed(509), "not delivered: a parameter is not supported"),
+    row("95510", Undelivered(510), "not delivered: blocked by the subscriber (an opt-out)"),
+    row("95511", Undelivered(511), "not delivered: the subscriber is low on credit"),
+    row("95512", Undelivered(512), "not delivered: roaming"),
+    row("95513", Undelivered(513), "not delivered: number portability"),
+    row("95514", Undelivered(514), "not delivered: the subscriber is absent"),
+    row("95515", Undelivered(515), "not delivered: suspected spam"),
+    row("95517", Undelivered(517), "not delivered: DLT details not supported"),
+    row("95520", Undelivered(520), "not delivered: content not allowed"),
+    row("95521", Failed(521), "not delivered: the sender id is not allowed"),
+];

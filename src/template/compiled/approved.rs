@@ -1,0 +1,131 @@
+//! Approved content for one contact: which locale's, the values of its variables, and the text that the recipient reads.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{
+        approved::{Content, Part},
+        parse::Piece,
+        problem::RenderProblem,
+    },
+    Output, Rendered, Template,
+};
+use crate::domain::{
+    contact::Slugs,
+    locale::Locale,
+    wishes::{SendAs, Wishes, variable_fault},
+};
+
+/// One contact's approved content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedApproved {
+    /// What the recipient reads: not blank, and no longer than [`MAX_CHARACTERS`](super::MAX_CHARACTERS).
+    pub text: String,
+    /// The locale that it is written in: the chosen one, not always the wanted one.
+    pub locale: Locale,
+    /// The provider's id of the content.
+    pub content_id: String,
+    /// The variables' values, by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Template {
+    /// Whether the provider has approved something of it. If so, it has for the default locale.
+    pub fn has_approved(&self) -> bool {
+        !self.approved.is_empty()
+    }
+
+    /// Makes one contact's approved content, in the best locale for them that has some. `overrides` take the place of single
+    /// variables' own values, by name.
+    pub fn render_approved(
+        &self,
+        wanted: Option<&Locale>,
+        slugs: &Slugs,
+        overrides: Option<&BTreeMap<String, String>>,
+    ) -> Result<RenderedApproved, RenderProblem> {
+        let (locale, content) = self.content(wanted).ok_or(RenderProblem::NotApproved)?;
+        let overridden = |name: &str| overrides.and_then(|overrides| overrides.get(name));
+        if let Some(unknown) = overrides.and_then(|all| all.keys().find(|name| !content.variables.contains_key(*name)))
+        {
+            return Err(no_such_variable(unknown, locale, content));
+        }
+        let mut variables = BTreeMap::new();
+        for (name, pieces) in &content.variables {
+            let value = match overridden(name) {
+                Some(value) => value.clone(),
+                None => written(pieces, slugs)?,
+            };
+            if let Some(fault) = variable_fault(&value) {
+                return Err(RenderProblem::BadVariable { name: name.clone(), fault });
+            }
+            variables.insert(name.clone(), value);
+        }
+        let text = match &content.text {
+            Some(parts) => said(parts, &variables)?,
+            None => self.render(Some(locale), &with_overrides(slugs, content, overridden))?.text,
+        };
+        Ok(RenderedApproved { text, locale: locale.clone(), content_id: content.content_id.clone(), variables })
+    }
+
+    /// The text that a contact reads: the approved one if there is one, unless the contact asks for free text. Whether free
+    /// text is allowed is known only when it is sent.
+    pub fn text_for(&self, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Rendered, RenderProblem> {
+        if !self.has_approved() {
+            return self.render(wanted, slugs);
+        }
+        let wishes = Wishes::of(slugs).map_err(|problem| RenderProblem::Failed { why: problem.to_string() })?;
+        if wishes.send_as == Some(SendAs::Text) {
+            return self.render(wanted, slugs);
+        }
+        let approved = self.render_approved(wanted, slugs, Some(&wishes.parameters))?;
+        Ok(Rendered { text: approved.text, locale: approved.locale })
+    }
+
+    /// The content that a contact gets: of the wanted locale, of one of its parents, or of the default.
+    fn content(&self, wanted: Option<&Locale>) -> Option<(&Locale, &Content)> {
+        let found =
+            wanted.and_then(|wanted| wanted.and_parents().find_map(|locale| self.approved.get_key_value(&locale)));
+        found.or_else(|| self.approved.get_key_value(&self.source.default_locale))
+    }
+}
+
+fn no_such_variable(name: &str, locale: &Locale, content: &Content) -> RenderProblem {
+    let known = content.variables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(50).collect();
+    let why = format!("the approved content in {locale} has no variable \"{shown}\"; {known}");
+    RenderProblem::Failed { why }
+}
+
+fn written(pieces: &[Piece], slugs: &Slugs) -> Result<String, RenderProblem> {
+    let mut output = Output::new();
+    output.write(pieces, slugs)?;
+    match output.finish() {
+        Err(RenderProblem::Empty) => Ok(String::new()), // said better by whoever knows which variable it is
+        finished => finished,
+    }
+}
+
+/// The approved text with its variables put in.
+fn said(parts: &[Part], variables: &BTreeMap<String, String>) -> Result<String, RenderProblem> {
+    let mut output = Output::new();
+    for part in parts {
+        let text = match part {
+            Part::Literal(text) => text,
+            Part::Variable(name) => variables.get(name).map_or("", String::as_str),
+        };
+        output.push(text, text.chars().count());
+    }
+    output.finish()
+}
+
+/// Where the approved text is not known, a variable that is one slug and nothing else says what the slug would have said.
+fn with_overrides<'a>(slugs: &Slugs, content: &Content, overridden: impl Fn(&str) -> Option<&'a String>) -> Slugs {
+    let mut slugs = slugs.clone();
+    for (name, pieces) in &content.variables {
+        if let ([Piece::Slug(slug)], Some(value)) = (pieces.as_slice(), overridden(name)) {
+            slugs.set(&slug.folded, value);
+        }
+    }
+    slugs
+}
