@@ -105,7 +105,7 @@ enum Kept {
     Receipt {
         #[serde(default)]
         message: Option<MessageId>,
-        /// One of those that shared a call: run, first, last, recipient.
+        /// One of those of a request: run, first, last, recipient.
         #[serde(default)]
         among: Option<(RunId, i64, i64, u64)>,
         provider_id: String,
@@ -243,7 +243,7 @@ impl Applier {
         Ok(())
     }
 
-    /// The message to this number among those that shared a call.
+    /// The message to this number among those of a request.
     async fn one_among(
         &self,
         org: &OrgId,
