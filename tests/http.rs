@@ -78,7 +78,6 @@ fn redact(value: &mut Value) {
         "id",
         "run",
         "conversation",
-        "conversation",
         "sent_on",
         "configuration_id",
         "provider_id",
