@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, Shared, auth::Reader, problem::Problem};
+use super::{Api, Shared, auth::Reader, problem::Problem, query};
 use crate::{
     book::Book,
     domain::{contact::ChannelType, id::ConsentChangeId, phone::E164, timeline::Place},
@@ -42,14 +42,13 @@ pub(super) async fn of_contact(
     State(api): Shared,
     reader: Reader,
     number: Result<Path<String>, PathRejection>,
-    query: Result<Query<ContactQuery>, QueryRejection>,
+    asked: Result<Query<ContactQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(number) = number.map_err(|problem| Problem::bad_request("invalid_number", problem.body_text()))?;
-    let Query(query) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
-    let after = cursor(query.after.as_deref())?;
+    let Query(asked) = asked.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+    let after = cursor(asked.after.as_deref())?;
     let book = book(&api, &reader).await?;
-    let contact = E164::parse(&number, book.organization.default_country)
-        .map_err(|problem| Problem::bad_request("invalid_number", format!("the number {problem}")))?;
+    let contact = query::number_in_path(&number, book.organization.default_country)?;
     let page = timelines(&api).of_contact(&book, contact, after, api.clock.now()).await?;
     Ok(Json(json!({ "contact": contact, "timeline": items(&page), "next": page.next })))
 }
@@ -58,11 +57,11 @@ pub(super) async fn of_contact(
 pub(super) async fn regarding(
     State(api): Shared,
     reader: Reader,
-    query: Result<Query<RegardingQuery>, QueryRejection>,
+    asked: Result<Query<RegardingQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
-    let after = cursor(query.after.as_deref())?;
-    let regarding = query.regarding.trim();
+    let Query(asked) = asked.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+    let after = cursor(asked.after.as_deref())?;
+    let regarding = asked.regarding.trim();
     if regarding.is_empty() {
         return Err(Problem::bad_request("invalid_query", "regarding is empty; expected a regardingobjectid"));
     }

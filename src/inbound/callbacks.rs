@@ -80,8 +80,11 @@ impl NotRead {
 /// What a callback says, if it is genuine.
 pub fn read(provider: &dyn Provider, hook: &Hook) -> Result<Vec<Inbound>, NotRead> {
     provider.verify(hook)?;
-    let said = provider.inbound(hook)?;
-    if said.iter().any(|one| provider_id(one).len() > LONGEST_ID) {
+    let mut said = provider.inbound(hook)?;
+    let all = said.len();
+    // One that makes no sense does not spoil those beside it.
+    said.retain(|one| provider_id(one).len() <= LONGEST_ID);
+    if said.is_empty() && all > 0 {
         return Err(Unreadable(format!("an id in it is longer than {LONGEST_ID} bytes")).into());
     }
     Ok(said)
@@ -102,7 +105,7 @@ enum Kept {
     Receipt {
         #[serde(default)]
         message: Option<MessageId>,
-        /// One of those that shared a call: run, first, last, recipient.
+        /// One of those of a request: run, first, last, recipient.
         #[serde(default)]
         among: Option<(RunId, i64, i64, u64)>,
         provider_id: String,
@@ -240,7 +243,7 @@ impl Applier {
         Ok(())
     }
 
-    /// The message to this number among those that shared a call.
+    /// The message to this number among those of a request.
     async fn one_among(
         &self,
         org: &OrgId,

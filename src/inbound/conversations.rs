@@ -1,7 +1,7 @@
 //! A conversation as it is read: what was written and what was answered, in the order in which it came, each reply with the text
 //! of the message that it answers. Texts of templates are not stored: they are rendered again from the run's version.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::{
     book::{Book, Books},
@@ -96,9 +96,9 @@ async fn quote(store: &Store, books: &Books, book: &Book, said: &mut [Said]) -> 
     let mut quotes: BTreeMap<MessageId, Sent> = BTreeMap::new();
     for message in messages {
         let run = message.id.run;
-        if !runs.contains_key(&run) {
+        if let Entry::Vacant(unknown) = runs.entry(run) {
             let facts = store.run_facts(&book.organization.id, run).await?;
-            runs.insert(run, facts.map(|(pinned, _)| pinned));
+            unknown.insert(facts.map(|(pinned, _)| pinned));
         }
         let text = match runs.get(&run) {
             Some(Some(pinned)) => text(books, book, pinned, &message).await?,

@@ -193,7 +193,7 @@ mod tests {
         for (switch, links, refused) in [("true", 2, 0), ("false", 0, 2)] {
             let received = Received {
                 provider_id: "SM1".into(),
-                from: E164::from_digits(49_151_5550_0001),
+                from: E164::from_digits(4_915_155_500_001),
                 to: "1".into(),
                 channel_type: ChannelType::Sms,
                 text: "Look".into(),

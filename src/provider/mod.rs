@@ -4,12 +4,12 @@
 //! the only place that knows *certainly not sent* (no connection) from *perhaps sent* (no answer).
 
 pub mod acs;
+pub mod settings;
 pub mod telesign;
 pub mod twilio;
 
 mod form;
 mod loose;
-pub mod settings;
 mod signing;
 mod stamp;
 
@@ -17,7 +17,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
-pub use self::stamp::Stamp;
+pub use self::{settings::is_base_url, stamp::Stamp};
 use crate::domain::{
     contact::ChannelType,
     id::{MessageId, RunId},

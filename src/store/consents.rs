@@ -138,10 +138,15 @@ impl Store {
         people: &[E164],
     ) -> Result<BTreeMap<E164, Consent>, StoreError> {
         let rows: Vec<Value> = people.iter().map(|person| json!([person.digits()])).collect();
-        let sql = "SELECT recipient, state FROM consents WHERE org_id = $2 AND channel_type = $3
-                   AND recipient IN (SELECT CAST(r.value ->> 0 AS BIGINT) FROM ROWS($1)) AND state <> 'unknown'";
+        let sql = "SELECT recipient, state FROM ROWS($1) CROSS JOIN consents
+                   WHERE org_id = $2 AND channel_type = $3 AND recipient = CAST(r.value ->> 0 AS BIGINT)";
         let rows = self.rows(sql, args![Value::from(rows).to_string(), org.as_str(), channel_type.as_str()]).await?;
-        rows.iter().map(|row| Ok((person(row, 0)?, Consent::read(row, 1)?))).collect()
+        let mut known = BTreeMap::new();
+        for row in &rows {
+            known.insert(person(row, 0)?, Consent::read(row, 1)?);
+        }
+        known.retain(|_, consent| *consent != Consent::Unknown);
+        Ok(known)
     }
 
     /// Stores what was said; the latest word holds. How many consents it changed.
@@ -183,24 +188,24 @@ impl Store {
         after: Option<(ChannelType, E164)>,
         limit: i64,
     ) -> Result<Vec<StoredConsent>, StoreError> {
-        let (first, last) = match channel_type {
-            Some(only) => (only, only),
-            None => (ChannelType::Sms, ChannelType::WhatsApp),
-        };
-        let (from, number) = after.map_or((first, 0), |(kind, number)| (kind.max(first), digits(number)));
-        let mut args = args![org.as_str(), from.as_str(), number, last.as_str(), limit];
-        let sql = if let Some(consent) = consent {
-            args.push(consent.as_str().into());
-            format!(
-                "{CONSENT} AND state = $6 AND (channel_type, recipient) > ($2, $3) AND channel_type <= $4 ORDER BY channel_type, recipient LIMIT $5"
-            )
-        } else {
-            format!(
-                "{CONSENT} AND (channel_type, recipient) > ($2, $3) AND channel_type <= $4 ORDER BY channel_type, recipient LIMIT $5"
-            )
-        };
-        let rows = self.rows(&sql, args).await?;
-        rows.iter().map(|row| read_consent(row, 0)).collect()
+        let from = after.map_or(ChannelType::Sms, |(kind, _)| kind);
+        let kinds = [ChannelType::Sms, ChannelType::WhatsApp].into_iter();
+        let mut found = Vec::new();
+        for kind in kinds.filter(|kind| *kind >= from && channel_type.is_none_or(|only| only == *kind)) {
+            let above = after.filter(|(of, _)| *of == kind).map_or(0, |(_, person)| digits(person));
+            let left = limit - i64::try_from(found.len()).unwrap_or(limit);
+            let mut args = args![org.as_str(), kind.as_str(), above, left];
+            let sql = if let Some(consent) = consent {
+                args.push(consent.as_str().into());
+                format!("{CONSENT} AND channel_type = $2 AND recipient > $3 AND state = $5 ORDER BY recipient LIMIT $4")
+            } else {
+                format!("{CONSENT} AND channel_type = $2 AND recipient > $3 ORDER BY recipient LIMIT $4")
+            };
+            for row in &self.rows(&sql, args).await? {
+                found.push(read_consent(row, 0)?);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -250,10 +255,11 @@ const OTHER: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
   WHERE org_id = $2 AND channel_type = r.value ->> 0 AND recipient = CAST(r.value ->> 1 AS BIGINT)
   AND state <> r.value ->> 2 AND said_at <= CAST(r.value ->> 5 AS BIGINT) RETURNING channel_type, recipient";
 
+/// NOT and not =, for which SQLite would look by the state before it looks by the person.
 const AGAIN: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
   UPDATE consents SET said_at = CAST(r.value ->> 5 AS BIGINT) FROM r
   WHERE org_id = $2 AND channel_type = r.value ->> 0 AND recipient = CAST(r.value ->> 1 AS BIGINT)
-  AND state = r.value ->> 2 AND said_at < CAST(r.value ->> 5 AS BIGINT)";
+  AND NOT state <> r.value ->> 2 AND said_at < CAST(r.value ->> 5 AS BIGINT)";
 
 /// One word of each person.
 type Round<'c> = BTreeMap<(ChannelType, E164), &'c ConsentChange>;

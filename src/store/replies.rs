@@ -122,15 +122,16 @@ fn read_reply(row: &Row) -> Result<StoredReply, StoreError> {
 }
 
 /// Of the messages to whoever wrote that a provider had taken by then, one through the channel that they wrote to before any
-/// other, and the newest of them.
+/// other, and the newest of them. CROSS JOIN keeps SQLite to this order: from the reply to the person's messages, and from each to
+/// its state and its run.
 const ANSWERED: &str = "SELECT asked, run_id, seq, locale FROM (
     SELECT CAST(r.value ->> 0 AS BIGINT) AS asked, m.run_id, m.seq, s.locale, ROW_NUMBER() OVER (PARTITION BY r.value ->> 0 ORDER BY
       CASE WHEN COALESCE(NULLIF(s.via, ''), jsonb(runs.pinned) ->> 'channel') = r.value ->> 2 THEN 0 ELSE 1 END,
       s.sent_at DESC, m.run_id DESC, m.seq DESC) AS nth
-    FROM ROWS($1) CROSS JOIN messages m
-      JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
-      JOIN runs ON runs.org_id = m.org_id AND runs.run_id = m.run_id
-    WHERE m.org_id = $2 AND m.recipient = CAST(r.value ->> 1 AS BIGINT) AND s.sent_at <= CAST(r.value ->> 3 AS BIGINT)) AS found
+    FROM ROWS($1) CROSS JOIN messages m CROSS JOIN message_states s CROSS JOIN runs
+    WHERE m.org_id = $2 AND m.recipient = CAST(r.value ->> 1 AS BIGINT)
+      AND s.org_id = $2 AND s.run_id = m.run_id AND s.seq = m.seq AND s.sent_at <= CAST(r.value ->> 3 AS BIGINT)
+      AND runs.org_id = $2 AND runs.run_id = m.run_id) AS found
   WHERE nth = 1";
 
 impl Store {

@@ -7,7 +7,7 @@ use herald::{
     definitions::{self, Applied},
     domain::{account::Account, id::OrgId, secret_ref::SecretRef},
     inbound::webhook,
-    sandbox::{Settings, twilio::sign},
+    sandbox::{Settings, telesign, twilio::sign},
     secret::Secret,
 };
 use serde_json::Value;
@@ -104,6 +104,9 @@ impl House {
     pub async fn open(database: Database) -> Self {
         let mut setup = Setup::new(database);
         setup.config.api.max_body_bytes = LIMIT;
+        if let Some(Account::Acs(settings)) = setup.set.accounts.get_mut("acs") {
+            settings.callback_secret = Some(SecretRef::Env("ACME_HOOK_SECRET".to_owned()));
+        }
         let stage = Stage::set(setup).await;
         let globex = neighbour(&stage, "globex", |_| ()).await;
         let initech =
@@ -111,10 +114,17 @@ impl House {
         Self { stage, globex, initech }
     }
 
-    /// The example's account's and its hook's path.
-    pub fn callbacks(&self) -> String {
-        format!("/callbacks/{}", self.stage.applied.callback_tokens["twilio"])
+    /// Where the example's providers call back.
+    pub fn callbacks_of(&self, account: &str) -> String {
+        format!("/callbacks/{}", self.stage.applied.callback_tokens[account])
     }
+
+    /// Where Twilio does.
+    pub fn callbacks(&self) -> String {
+        self.callbacks_of("twilio")
+    }
+
+    /// Where events are posted.
 
     pub fn hook(&self) -> String {
         format!("/hooks/{}", self.stage.applied.hook_tokens["crm"])
@@ -127,6 +137,23 @@ impl House {
         Knock::new("POST", path)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("x-twilio-signature", sign(Settings::DEFAULT_AUTH_TOKEN, &url, fields))
+            .body(body)
+    }
+
+    /// A post as TeleSign signs it.
+    pub fn telesign(&self, body: &str) -> Knock {
+        let signature = telesign::sign(Settings::DEFAULT_API_KEY, body.as_bytes());
+        Knock::new("POST", self.callbacks_of("telesign"))
+            .header("content-type", "application/json")
+            .header("authorization", format!("TSA {}:{signature}", Settings::DEFAULT_CUSTOMER_ID))
+            .body(body)
+    }
+
+    /// A post as Event Grid sends it, with what the account wants to hear.
+    pub fn event_grid(&self, method: &str, body: &str) -> Knock {
+        Knock::new(method, self.callbacks_of("acs"))
+            .header("content-type", "application/json")
+            .header("x-callback-secret", HOOK_SECRET)
             .body(body)
     }
 

@@ -228,6 +228,46 @@ fn callbacks(house: &House) -> Vec<Case> {
     cases
 }
 
+/// The same at the door of the other providers.
+fn other_providers(house: &House) -> Vec<Case> {
+    let without = |mut knock: Knock| {
+        knock.headers.retain(|(name, _)| name == "content-type");
+        knock
+    };
+    let report = r#"{"reference_id":"B56259E45884010488343BAA15FB0002","status":{"code":203,"description":"Delivered to handset"}}"#;
+    let large = format!("[{}]", " ".repeat(LIMIT));
+    let mut cases = Vec::new();
+    for (provider, genuine) in [
+        ("telesign", Box::new(|body: &str| house.telesign(body)) as Box<dyn Fn(&str) -> Knock + '_>),
+        ("acs", Box::new(|body: &str| house.event_grid("POST", body))),
+    ] {
+        for (what, knock, status, code, result) in [
+            ("unsigned", without(genuine(report)), 403, "not_genuine", "not_genuine"),
+            (
+                "forged",
+                without(genuine(report)).header("authorization", "TSA x:AAAA").header("x-callback-secret", "x"),
+                403,
+                "not_genuine",
+                "not_genuine",
+            ),
+            ("no JSON", genuine("garbage"), 400, "unreadable_callback", "unreadable"),
+            ("JSON of another shape", genuine("[7]"), 400, "unreadable_callback", "unreadable"),
+            ("deep JSON", genuine(&"[".repeat(LIMIT - 1)), 400, "unreadable_callback", "unreadable"),
+            ("too large", genuine(&large), 413, "body_too_large", "too_large"),
+            ("too large, in chunks", genuine(&large).in_chunks(), 413, "body_too_large", "too_large"),
+        ] {
+            cases.push(Case {
+                what: format!("{provider}: {what}"),
+                knock,
+                status,
+                code,
+                counted: callback(provider, result),
+            });
+        }
+    }
+    cases
+}
+
 /// What is refused at the door of events.
 fn hooks(house: &House) -> Vec<Case> {
     let path = house.hook();
@@ -348,7 +388,7 @@ async fn whoever_is_refused_is_told_and_counted_and_leaves_no_trace() {
     let house = House::open(Database::Sqlite).await;
     let before = house.rows().await;
     assert!(before.values().map(Vec::len).sum::<usize>() > 20, "{before:?}");
-    for case in callbacks(&house).into_iter().chain(hooks(&house)) {
+    for case in callbacks(&house).into_iter().chain(other_providers(&house)).chain(hooks(&house)) {
         house.refuses(case).await;
     }
     assert_eq!(house.rows().await, before);

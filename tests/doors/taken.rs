@@ -2,22 +2,27 @@
 
 use herald::domain::{id::MessageId, message::Status};
 
+use serde_json::json;
+
 use crate::{
-    house::House,
+    house::{House, Knock},
     support::{Database, SENDER, phone, shipping},
 };
 
 impl House {
     /// Knocks with a signed form at the example's account; nothing but these figures change, each by one.
     async fn takes(&self, what: &str, query: &str, fields: &[(&str, &str)], counted: &[&str]) {
+        self.takes_of("twilio", what, self.form(&format!("{}{query}", self.callbacks()), fields), counted).await;
+    }
+
+    async fn takes_of(&self, provider: &str, what: &str, knock: Knock, counted: &[&str]) {
         let before = self.counts();
-        let knock = self.form(&format!("{}{query}", self.callbacks()), fields);
         let answer = self.answer(&knock).await;
         assert_eq!(answer.status / 100, 2, "{what}: {answer:?}");
         self.stage.quiet().await;
         let expected: Vec<String> = counted
             .iter()
-            .map(|result| format!("herald_callbacks_total{{provider=\"twilio\",result=\"{result}\"}}"))
+            .map(|result| format!("herald_callbacks_total{{provider=\"{provider}\",result=\"{result}\"}}"))
             .collect();
         let more = async || {
             let after = self.counts();
@@ -66,6 +71,23 @@ async fn what_is_about_nobody_is_taken_and_does_nothing() {
     house.takes("a reply to a number that is no channel", "", &elsewhere, &["recorded", "unknown_channel"]).await;
     let name = [("MessageSid", "SM1"), ("From", "ACME"), ("To", SENDER), ("Body", "STOP")];
     house.takes("a reply from a name", "", &name, &["ignored"]).await;
+    // The other providers.
+    let about_nobody = house
+        .telesign(r#"{"reference_id":"B5","external_id":"msg_06F3XN6B5W7V0J8Q2K4M9T1C3D_1","status":{"code":200}}"#);
+    house.takes_of("telesign", "TeleSign: nobody's", about_nobody, &["recorded", "unknown_message"]).await;
+    let no_news = house.telesign(r#"{"reference_id":"B5","status":{"code":999999}}"#);
+    house.takes_of("telesign", "TeleSign: no news", no_news, &["ignored"]).await;
+    let report = |id: &str| {
+        let data = json!({ "messageId": id, "to": "+4915155500001", "deliveryStatus": "Delivered", "tag": "" });
+        json!({ "eventType": "Microsoft.Communication.SMSDeliveryReportReceived", "data": data })
+    };
+    let events = json!([report("a"), report(&"i".repeat(300)), 7]).to_string();
+    let events = house.event_grid("POST", &events);
+    house
+        .takes_of("acs", "Azure: nobody's, beside what makes no sense", events, &["recorded", "unknown_message"])
+        .await;
+    let handshake = house.event_grid("OPTIONS", "").header("webhook-request-origin", "eventgrid.azure.net");
+    house.takes_of("acs", "Azure: may we send?", handshake, &["ignored"]).await;
     assert_eq!(house.rows().await, before);
     house.close().await;
 }

@@ -168,7 +168,7 @@ pub async fn racing_replies_open_one_conversation(bench: Bench) {
             let (bench, org) = (bench.clone(), org.clone());
             tokio::spawn(async move {
                 // Each brings the same ten of everybody, and one of its own.
-                let mut replies: Vec<NewReply> = (0..10).flat_map(|when| [said(1, when), said(2, when)]).collect();
+                let mut replies: Vec<NewReply> = (1..=10).flat_map(|when| [said(1, when), said(2, when)]).collect();
                 replies.push(said(1, 100 + worker));
                 if worker % 2 == 1 {
                     replies.reverse();

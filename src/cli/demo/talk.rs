@@ -37,7 +37,7 @@ impl Story<'_> {
         let sandbox = self.stage.sandbox.base_url();
         self.post(&format!("{sandbox}/sandbox/reply"), &[], said.to_string(), reqwest::Method::POST).await?;
         self.quiet().await?;
-        let found = self.get(&format!("/v1/conversations?contact={}", writes.digits())).await?;
+        let found = self.get(&format!("/v1/conversations?contact=%2B{}", writes.digits())).await?;
         let Some(id) = found["conversations"][0]["id"].as_str().map(str::to_owned) else {
             return Err(anyhow::anyhow!("no conversation was opened: {found}").into());
         };

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::account::{Account, AcsSettings, TeleSignSettings, TwilioSettings},
-    provider::settings::is_base_url,
+    provider::is_base_url,
 };
 
 /// What is wrong with an account.

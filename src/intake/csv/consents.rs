@@ -314,8 +314,14 @@ mod tests {
         assert_eq!((found.rows, found.valid, found.invalid), (5, 1, 4));
         assert_eq!(found.ignored, ["Name"]);
         let sentences: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(sentences.join("\n"), @"");
-        insta::assert_snapshot!(found.summary, @"");
+        insta::assert_snapshot!(sentences.join("\n"), @r#"
+        line 2, column phone: "12" has no leading +; expected international form, like +4915112345678 (or set the organization's default_country)
+        line 2, column channel: "fax" is no channel; expected "sms", "whatsapp", "both", or nothing
+        line 2, column state: "perhaps" is no consent; expected "opted_out", "opted_in", "unknown", or nothing
+        line 2, column at: "yesterday" is no point in time; expected one like "2026-11-18T11:06:40Z"
+        line 3, column at: "2026-11-18T11:06:41Z" has not come yet; expected when it was said
+        "#);
+        insta::assert_snapshot!(found.summary, @"fix 1 phone number; fix channel in 1 row; fix state in 1 row; fix at in 1 row; write into at when it was said in 1 row; fill in phone in 1 row; bring 1 row to 5 fields");
         assert_eq!(found.rejected.unwrap().rows, 4);
     }
 

@@ -68,10 +68,10 @@ impl fmt::Display for Group {
             | RowProblemKind::InvalidTemplateParameters
             | RowProblemKind::InvalidChannel
             | RowProblemKind::InvalidConsent
-            | RowProblemKind::InvalidTime
-            | RowProblemKind::FutureTime => {
+            | RowProblemKind::InvalidTime => {
                 write!(f, "fix {column} in {rows} {unit}")
             }
+            RowProblemKind::FutureTime => write!(f, "write into {column} when it was said in {rows} {unit}"),
             RowProblemKind::WrongChannel(expected) => {
                 write!(f, "clear {column} or make it {expected} in {rows} {unit}")
             }
