@@ -11,6 +11,8 @@ mod timeline;
 mod consents;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/endpoints.rs"]
+mod endpoints;
 
 use herald::{
     definitions,

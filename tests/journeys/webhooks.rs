@@ -199,7 +199,7 @@ pub async fn what_happens_is_told_signed(database: Database) {
     let reply = &of["reply.received"][0];
     assert_eq!((reply["from"].as_str(), reply["text"].as_str()), (Some(&*phone(STOPS)), Some("STOP")));
     assert_eq!(reply["answers"].as_str().map(|id| id.starts_with("msg_")), Some(true));
-    assert_eq!(of["consent.changed"][0]["contact"].as_str(), Some(&*phone(STOPS)));
+    assert_eq!(of["consent.changed"][0]["number"].as_str(), Some(&*phone(STOPS)));
     let end = &of["run.completed"][0];
     assert_eq!((&end["id"], &end["status"], &end["rows"]), (&json!(run), &json!("completed"), &json!(5)));
 
