@@ -76,17 +76,8 @@ fn redacted(mut value: Value) -> Value {
 }
 
 fn redact(value: &mut Value) {
-    const CHANGING: [&str; 8] = [
-        "id",
-        "run",
-        "conversation",
-        "conversation",
-        "sent_on",
-        "configuration_id",
-        "provider_id",
-        "seconds",
-        "messages_per_second",
-    ];
+    const CHANGING: [&str; 8] =
+        ["id", "run", "conversation", "sent_on", "configuration_id", "provider_id", "seconds", "messages_per_second"];
     if let Value::Array(values) = value {
         values.iter_mut().for_each(redact);
     } else if let Value::Object(fields) = value {

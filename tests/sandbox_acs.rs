@@ -3,7 +3,7 @@
 //!
 //! It is called the way the service is called, not with herald's adapter, as it exists to catch its mistakes.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers panic as its tests do")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
 
 #[path = "sandbox_acs/bench.rs"]
 mod bench;

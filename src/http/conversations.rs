@@ -24,7 +24,7 @@ use crate::{
     intake::answers::{self, Answer, Answered, NotAnswered},
     store::{
         answers::{Accepted, StoredAnswer},
-        conversations::{Conversation, ConversationSearch},
+        conversations::{Conversation, ConversationSearch, ConversationState},
         replies::StoredReply,
     },
 };
@@ -165,7 +165,7 @@ fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// A conversation as JSON; of WhatsApp with the time at which free text ends, or has ended, to be allowed.
+/// A conversation as JSON. While one on WhatsApp is open, with the time at which free text ends, or has ended, to be allowed.
 fn conversation(conversation: &Conversation) -> Value {
     let Conversation {
         id,
@@ -180,13 +180,17 @@ fn conversation(conversation: &Conversation) -> Value {
         about,
         ..
     } = conversation;
+    let last_inbound = match state {
+        ConversationState::Open => conversation.last_inbound,
+        ConversationState::Ended => None,
+    };
     let mut shown = json!({
         "id": id, "channel": channel, "channel_type": channel_type, "contact": contact, "state": state.as_str(),
-        "locale": some(&conversation.locale), "about": about, "messages": messages, "last_inbound_at": conversation.last_inbound,
+        "locale": some(&conversation.locale), "about": about, "messages": messages, "last_inbound_at": last_inbound,
         "opened_at": opened_at, "changed_at": changed_at, "ended_at": ended_at, "ended_by": some(&conversation.ended_by),
     });
     if session::is_kept(*channel_type) {
-        shown["window_closes_at"] = json!(conversation.last_inbound.map(session::closes_at));
+        shown["window_closes_at"] = json!(last_inbound.map(session::closes_at));
     }
     shown
 }

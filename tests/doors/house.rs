@@ -125,7 +125,6 @@ impl House {
     }
 
     /// Where events are posted.
-
     pub fn hook(&self) -> String {
         format!("/hooks/{}", self.stage.applied.hook_tokens["crm"])
     }

@@ -70,7 +70,16 @@ pub async fn a_conversation_goes_on_until_it_is_ended(database: Database) {
     assert_eq!(thread["messages"][2]["id"].as_str(), Some(message.as_str()));
 
     // It is a message like any other: of a run of the day, on the lane that goes before all others.
-    let shown = stage.json(&key, "GET", &format!("/v1/messages/{message}"), Value::Null).await.good(200);
+    let of_message = format!("/v1/messages/{message}");
+    let shown = stage
+        .until("the answer is delivered", async || {
+            let shown = stage.json(&key, "GET", &of_message, Value::Null).await.good(200);
+            (shown["message"]["status"] == "delivered").then_some(shown)
+        })
+        .await;
+    assert_eq!(stage.texts_to(&person).last().map(String::as_str), Some("On its way"), "once, and after the first");
+    assert_eq!(stage.texts_to(&person).len(), 2);
+    assert_eq!(stage.thread(&key, &opened).await["messages"][2]["status"].as_str(), Some("delivered"));
     assert_eq!(shown["message"]["to"].as_str(), Some(person.as_str()));
     let run = shown["message"]["run"].as_str().unwrap();
     let run = stage.json(&key, "GET", &format!("/v1/runs/{run}"), Value::Null).await.good(200)["run"].clone();

@@ -134,7 +134,7 @@ impl Bench {
 
 /// Now, and so many seconds later, as `x-ms-date` has it.
 pub fn date(later_s: i64) -> String {
-    let at = chrono::Utc::now() + chrono::TimeDelta::seconds(later_s);
+    let at = herald::clock::Clock::system().now().to_utc() + chrono::TimeDelta::seconds(later_s);
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
@@ -207,13 +207,9 @@ impl Came {
 
     /// The only event in it.
     pub fn event(&self) -> &Value {
-        match &self.json {
-            Value::Array(events) => {
-                assert_eq!(events.len(), 1, "{}", self.json);
-                &events[0]
-            }
-            single => single,
-        }
+        let Some(events) = self.json.as_array() else { return &self.json };
+        assert_eq!(events.len(), 1, "{}", self.json);
+        &events[0]
     }
 }
 

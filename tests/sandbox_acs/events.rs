@@ -160,10 +160,7 @@ async fn several_events_go_in_one_post() {
         let (mut posts, mut told) = (0, Vec::new());
         while told.len() < 100 {
             let came = customer.next().await;
-            let events = match came.json {
-                Value::Array(events) => events,
-                single => vec![single],
-            };
+            let events = came.json.as_array().cloned().unwrap_or_else(|| vec![came.json.clone()]);
             assert!(events.len() <= 40, "{}", events.len());
             posts += 1;
             told.extend(events.iter().map(|event| event["data"]["to"].as_str().unwrap().to_owned()));

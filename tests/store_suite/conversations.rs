@@ -244,10 +244,8 @@ pub async fn only_what_comes_in_moves_a_session(bench: Bench) {
 
 /// What was accepted, and as what.
 fn accepted(taken: Taken) -> Accepted {
-    match taken {
-        Taken::New(accepted) => accepted,
-        other => panic!("{other:?}"),
-    }
+    let Taken::New(accepted) = taken else { panic!("{taken:?}") };
+    accepted
 }
 
 pub async fn an_answer_is_a_message_and_a_part_of_its_conversation(bench: Bench) {
@@ -313,14 +311,10 @@ pub async fn the_same_key_is_the_same_answer(bench: Bench) {
         .collect();
     let (mut new, mut messages) = (0, BTreeSet::new());
     for one in racing {
-        match one.await.unwrap() {
-            Taken::New(accepted) => {
-                new += 1;
-                messages.insert(accepted.message);
-            }
-            Taken::Known(accepted) => drop(messages.insert(accepted.message)),
-            other => panic!("{other:?}"),
-        }
+        let taken = one.await.unwrap();
+        let (Taken::New(accepted) | Taken::Known(accepted)) = &taken else { panic!("{taken:?}") };
+        new += usize::from(matches!(taken, Taken::New(_)));
+        messages.insert(accepted.message);
     }
     assert_eq!((new, messages.len()), (1, 1));
     let message = messages.pop_first().unwrap();
