@@ -113,6 +113,7 @@ fn main() {
         media: Vec::new(),
         purpose: Purpose::Transactional,
         first_sent: now,
+        valid_at_first: Duration::from_hours(24),
         callback_url: None,
         valid_for: Duration::from_hours(24),
     };

@@ -107,6 +107,7 @@ pub fn calls(channel: &Channel, sink: &str, rows: u64) -> anyhow::Result<Vec<Cal
             media: Vec::new(),
             purpose: template.source().purpose,
             first_sent: now,
+            valid_at_first: Duration::from_secs(86_400),
             callback_url: None,
             valid_for: Duration::from_secs(86_400),
         })

@@ -2,7 +2,7 @@
 //!
 //! The rules and their order are SPEC 7's; the first that applies gives the message its end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
@@ -187,11 +187,16 @@ impl Facts<'_> {
             media: said.media,
             purpose: said.purpose,
             first_sent: self.first_sent,
+            valid_at_first: self.valid_at_first(),
             callback_url: self.callback.as_ref().map(|base| format!("{base}?message={}", message.id)),
             valid_for: self.pinned.valid_for.0.saturating_sub(age),
         };
         let via = self.via.to_owned();
         Ok((Ready { seq: message.id.seq, via, outgoing, locale: said.locale, segments: counted.segments }, session))
+    }
+
+    fn valid_at_first(&self) -> Duration {
+        self.pinned.valid_for.0.saturating_sub(self.first_sent.since(self.request.accepted_at))
     }
 
     /// Whether free text may be sent to this person.

@@ -124,6 +124,8 @@ pub struct Outgoing {
     /// When it was first tried: durable before that try, and the same in every later one. A message that is sent anew after
     /// its end has another.
     pub first_sent: Timestamp,
+    /// How long it was worth delivering then: what goes with the same id must be the same in every try.
+    pub valid_at_first: Duration,
     /// Where receipts go; carries the message's id, so that a receipt finds its message without an index.
     pub callback_url: Option<String>,
     /// How much longer the message is worth delivering.

@@ -86,7 +86,7 @@ impl Acs {
     /// One call; there is at least one message in it, and all have the first one's text and request.
     fn call(&self, stamp: Stamp, from: &str, messages: &[&Outgoing]) -> Call {
         let first = messages.first();
-        let seconds = messages.iter().map(|message| message.valid_for.as_secs()).min().unwrap_or(LONGEST_WAIT);
+        let seconds = messages.iter().map(|message| message.valid_at_first.as_secs()).min().unwrap_or(LONGEST_WAIT);
         let wait = (seconds < LONGEST_WAIT).then_some(seconds.max(SHORTEST_WAIT));
         let body = Body {
             from,

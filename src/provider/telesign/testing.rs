@@ -51,6 +51,7 @@ pub(super) fn outgoing(text: &str) -> Outgoing {
         media: Vec::new(),
         purpose: Purpose::Transactional,
         first_sent: NOW,
+        valid_at_first: Duration::from_secs(86_400),
         callback_url: None,
         valid_for: Duration::from_secs(86_400),
     }

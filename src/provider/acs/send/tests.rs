@@ -151,7 +151,7 @@ fn each_version_has_its_own_word_for_giving_up() {
         let account = AcsAccount { api_version: version.into(), ..testing::account() };
         let acs = Acs::new(account).unwrap();
         let message = |(seq, seconds): (i64, &u64)| Outgoing {
-            valid_for: Duration::from_secs(*seconds),
+            valid_at_first: Duration::from_secs(*seconds),
             ..testing::outgoing(seq, "a")
         };
         let messages: Vec<_> = (1..).zip(seconds).map(message).collect();
