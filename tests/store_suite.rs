@@ -134,6 +134,7 @@ suite! {
     outbox::replies_and_consents_are_told_when_they_are_news,
     outbox::each_endpoint_hears_what_it_asks_for,
     outbox::a_delivery_is_taken_up_once_at_a_time,
+    outbox::what_happens_as_the_lane_goes_to_rest_is_not_forgotten,
     outbox::a_failed_delivery_comes_round_again_until_it_is_given_up,
     outbox::an_endpoint_that_is_gone_hears_nothing_until_it_is_enabled,
     outbox::what_nobody_will_hear_of_is_dropped,

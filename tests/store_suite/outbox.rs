@@ -32,7 +32,8 @@ use crate::bench::{Bench, LEASE, PLENTY, all_sent, answer, at, number, organizat
 use crate::inbound::{self, change};
 
 const BULK: Priority = Priority::Bulk;
-const CRM: &str = "crm";
+/// The name of the endpoint.
+pub const CRM: &str = "crm";
 
 /// Defines an endpoint; `active` may be left out.
 async fn define(bench: &Bench, org: &str, name: &str, endpoint: Value, when: Timestamp) {
@@ -44,7 +45,7 @@ async fn define(bench: &Bench, org: &str, name: &str, endpoint: Value, when: Tim
 }
 
 /// An organization whose endpoint asks for these events.
-async fn asking(bench: &Bench, events: &[&str]) -> OrgId {
+pub async fn asking(bench: &Bench, events: &[&str]) -> OrgId {
     define(bench, "acme", CRM, json!({ "events": events }), at(0)).await;
     "acme".parse().unwrap()
 }
@@ -287,7 +288,7 @@ pub async fn each_endpoint_hears_what_it_asks_for(bench: Bench) {
 }
 
 /// Takes up what there is room for at one endpoint.
-async fn take(bench: &Bench, org: &OrgId, endpoint: &str, room: usize, now: Timestamp) -> TakenUp {
+pub async fn take(bench: &Bench, org: &OrgId, endpoint: &str, room: usize, now: Timestamp) -> TakenUp {
     let (live, nobody) = (BTreeMap::from([(endpoint.to_owned(), room)]), BTreeSet::new());
     let lease_until = now.plus(Duration::from_millis(LEASE.unsigned_abs()));
     let order = Order { live: &live, disabled: &nobody, ended: &nobody, now, lease_until };
@@ -342,6 +343,40 @@ pub async fn a_delivery_is_taken_up_once_at_a_time(bench: Bench) {
     assert!(!bench.due(at(i64::from(i32::MAX))).await.contains(&lanes("acme")), "nothing to do, ever");
     let state = bench.store.endpoint_states(&org).await.unwrap().remove(CRM).unwrap();
     assert_eq!(state.last_success_at, Some(at(200 + LEASE)));
+}
+
+pub async fn what_happens_as_the_lane_goes_to_rest_is_not_forgotten(bench: Bench) {
+    let org = asking(&bench, &["*"]).await;
+    let (mut arrived, rounds) = (0, 60);
+    let post = async |bench: &Bench, org: &OrgId, now| {
+        let taken = take(bench, org, CRM, 5, now).await.deliveries;
+        for delivery in &taken {
+            patiently(|| async { bench.store.settle_deliveries(&[(org, delivery, &Posted::Arrived)], now).await })
+                .await;
+        }
+        taken.len()
+    };
+    for round in 0..rounds {
+        let adding = tokio::spawn({
+            let (bench, org) = (bench.clone(), org.clone());
+            async move { bench.store.test_endpoint(&org, CRM, at(round)).await.unwrap() }
+        });
+        let posting: Vec<_> = (0..3)
+            .map(|_| {
+                let (bench, org) = (bench.clone(), org.clone());
+                tokio::spawn(async move { post(&bench, &org, at(100)).await })
+            })
+            .collect();
+        for count in posting {
+            arrived += count.await.unwrap();
+        }
+        adding.await.unwrap();
+    }
+    // What somebody else was just holding is looked at again a second later.
+    while bench.due(at(2_000)).await.contains(&lanes("acme")) {
+        arrived += post(&bench, &org, at(2_000)).await;
+    }
+    assert_eq!((arrived, i64::try_from(arrived).unwrap()), (60, rounds));
 }
 
 pub async fn a_failed_delivery_comes_round_again_until_it_is_given_up(bench: Bench) {

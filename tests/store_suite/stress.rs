@@ -1,8 +1,11 @@
 //! Everything at once: workers, receipts, an operator and new work on one database. Nothing but passing trouble, and exact sums.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, Ordering},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use herald::{
@@ -13,13 +16,17 @@ use herald::{
         run::RunStatus,
     },
     store::{
+        deliveries::Posted,
         events::{Batch, StoredEvent},
         runs::{Lasting, NewRun},
         settle::{Finish, Word},
     },
 };
 
+use serde_json::{Value, json};
+
 use crate::bench::{Bench, Dice, LEASE, answer, at, intent, new_messages, new_run, patiently, seqs, state};
+use crate::outbox;
 
 /// What the tasks share.
 #[derive(Clone)]
@@ -29,6 +36,8 @@ struct Scene {
     runs: Arc<[RunId]>,
     now: Arc<AtomicI64>,
     over: Arc<AtomicBool>,
+    /// What has arrived at the endpoint.
+    told: Arc<Mutex<Vec<Value>>>,
 }
 
 const RUNS: usize = 3;
@@ -94,6 +103,31 @@ impl Scene {
         }
     }
 
+    /// Posts what is due, as far as there is room; what was taken up.
+    async fn post(&self, dice: &mut Dice, room: usize) -> usize {
+        let now = at(self.tick());
+        let taken = outbox::take(&self.bench, &self.org, outbox::CRM, room, now).await.deliveries;
+        let mut posted = Vec::new();
+        for delivery in &taken {
+            match dice.roll(5) {
+                0 => {} // vanished between the post and the word
+                1 => posted.push((delivery, Posted::RetryAt(now, "HTTP 500".to_owned()))),
+                _ => posted.push((delivery, Posted::Arrived)),
+            }
+            self.told.lock().unwrap().push(serde_json::from_str(&delivery.body).unwrap());
+        }
+        let words: Vec<_> = posted.iter().map(|(delivery, posted)| (&self.org, *delivery, posted)).collect();
+        patiently(|| self.bench.store.settle_deliveries(&words, now)).await;
+        taken.len()
+    }
+
+    async fn deliver(self, seed: u64) {
+        let mut dice = Dice(seed);
+        while !self.over.load(Ordering::Relaxed) {
+            self.post(&mut dice, 100).await;
+        }
+    }
+
     async fn add(self) {
         for n in 0..ROUNDS {
             let now = at(self.tick());
@@ -112,7 +146,7 @@ fn day() -> NewRun {
 }
 
 pub async fn everything_at_once_ends_with_exact_sums(bench: Bench) {
-    let org = bench.acme().await;
+    let org = outbox::asking(&bench, &["*"]).await;
     let mut runs = vec![bench.store.begin_run(&org, &day(), at(0)).await.unwrap()];
     for _ in 1..RUNS {
         runs.push(bench.open(&org, Priority::Bulk, MESSAGES).await);
@@ -123,11 +157,13 @@ pub async fn everything_at_once_ends_with_exact_sums(bench: Bench) {
         runs: runs.clone().into(),
         now: Arc::default(),
         over: Arc::default(),
+        told: Arc::default(),
     };
     let mut bounded = vec![tokio::spawn(scene.clone().add()), tokio::spawn(scene.clone().work(4, Priority::Automatic))];
     bounded.extend((1..4).map(|seed| tokio::spawn(scene.clone().work(seed, Priority::Bulk))));
     let mut endless = vec![tokio::spawn(scene.clone().operate(9))];
     endless.extend((7..9).map(|seed| tokio::spawn(scene.clone().receipts(seed))));
+    endless.extend((10..12).map(|seed| tokio::spawn(scene.clone().deliver(seed))));
     let mut broken = Vec::new();
     for task in bounded {
         broken.extend(task.await.err());
@@ -160,4 +196,31 @@ pub async fn everything_at_once_ends_with_exact_sums(bench: Bench) {
     assert_eq!(bench.run(&org, runs[0]).await.messages, 3 * i64::try_from(ROUNDS).unwrap());
     assert!(matches!(bench.status(&org, runs[1]).await, RunStatus::Cancelled | RunStatus::Completed));
     assert_eq!(bench.status(&org, runs[2]).await, RunStatus::Completed);
+    everything_was_told(&scene).await;
+}
+
+/// Every message's end was told of, and every run's; nothing is left to tell.
+async fn everything_was_told(scene: &Scene) {
+    let (bench, org, mut dice) = (&scene.bench, &scene.org, Dice(20));
+    loop {
+        scene.now.fetch_add(2 * LEASE, Ordering::Relaxed); // every lease has ended
+        let left = bench.store.deliveries(org, outbox::CRM, None, None, 1).await.unwrap();
+        if scene.post(&mut dice, 5_000).await == 0 && left.is_empty() {
+            break;
+        }
+    }
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for body in scene.told.lock().unwrap().iter() {
+        let (kind, about) = (body["type"].as_str().unwrap(), body["data"]["id"].as_str().unwrap());
+        told.entry(about.to_owned()).or_default().insert(kind.to_owned());
+    }
+    for run in &*scene.runs {
+        let ended = json!(bench.status(org, *run).await) == json!("running"); // the day goes on
+        assert_eq!(told.contains_key(&run.to_string()), !ended, "{run}");
+        for seq in 1..=bench.run(org, *run).await.messages {
+            let status = bench.message(*run, seq, org).await.status;
+            let kinds = told.get(&MessageId { run: *run, seq }.to_string()).cloned().unwrap_or_default();
+            assert!(kinds.contains(&format!("message.{status}")), "{run} {seq} is {status}, told: {kinds:?}");
+        }
+    }
 }
