@@ -83,6 +83,11 @@ impl Desk {
         // The starter library is in the binary: the copy needs no other.
         self.file("acme/organization.toml", &organization.replace("templates = ", "# templates = "));
         self.file("acme/accounts/twilio.toml", &account);
+        for name in ["telesign", "acs"] {
+            let path = format!("acme/accounts/{name}.toml");
+            let account = std::fs::read_to_string(self.path(&path)).unwrap();
+            self.file(&path, &format!("base_url = \"{base_url}\"\n{account}"));
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -101,6 +106,8 @@ impl Desk {
             .env_clear()
             .env("TMPDIR", self.0.path())
             .env("ACME_TWILIO_TOKEN", Settings::DEFAULT_AUTH_TOKEN)
+            .env("ACME_TELESIGN_KEY", Settings::DEFAULT_API_KEY)
+            .env("ACME_ACS_KEY", Settings::DEFAULT_ACS_ACCESS_KEY)
             .env("ACME_HOOK_SECRET", "whsec_dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtdGU=")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -468,7 +475,17 @@ async fn the_demo_adds_up() {
     assert_eq!((done.code, told["adds_up"].as_bool()), (0, Some(true)), "{}\n{}", told["problems"], done.stderr);
     let runs = told["runs"].as_array().unwrap();
     let names: Vec<&str> = runs.iter().map(|run| run["configuration"].as_str().unwrap()).collect();
-    assert_eq!(names, ["shipping-delay", "shipping-delay", "case-created", "monthly-reminder"]);
+    let expected = [
+        "shipping-delay",
+        "shipping-delay",
+        "appointment-reminder",
+        "answers",
+        "appointment-reminder",
+        "case-created",
+        "case-resolved",
+        "monthly-reminder",
+    ];
+    assert_eq!(names, expected);
     for run in runs {
         let sum: u64 = run["buckets"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!((run["adds_up"].as_bool(), run["rows"].as_u64()), (Some(true), Some(sum)), "{run}");

@@ -48,7 +48,7 @@ pub async fn a_request_is_asked_about_until_there_is_no_use(bench: Bench) {
     }
     let ages = now.plus(Duration::from_hours(10_000));
     assert!(bench.store.claim_polls(&org, ages, 9).await.unwrap().is_empty(), "there is no use any more");
-    assert_eq!(bench.due(ages).await, []);
+    assert!(!bench.due(ages).await.iter().any(|(_, lane)| *lane == "polls"));
 }
 
 pub async fn what_was_put_off_is_neither_tried_nor_counted(bench: Bench) {
