@@ -229,7 +229,7 @@ async fn programs_get_one_document() {
     let again = json(&["apply", "acme"], 0).await;
     assert!(again["changes"].as_array().unwrap().iter().all(|change| change["change"] == "unchanged"), "{again}");
     let checked = json(&["check", "acme", "--providers"], 0).await;
-    assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 3), "{checked}");
+    assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 5), "{checked}");
 
     let dry = json(&["send", "shipping-delay", "--csv", "good.csv", "--dry-run"], 0).await;
     assert_eq!((dry["dry_run"]["valid"].as_u64(), dry["dry_run"]["duplicates"].as_u64()), (Some(3), Some(1)), "{dry}");

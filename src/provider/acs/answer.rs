@@ -65,7 +65,8 @@ struct Item<'a> {
 pub(super) fn outcomes(carries: &[(MessageId, E164)], reply: &HttpReply) -> Vec<Outcome> {
     let whole = match reply.status {
         200..=299 => return each(carries, reply),
-        408 => Outcome::InDoubt { why: why(Reason::Unreadable, reply) },
+        // 412: the first try is too long ago for Azure to know it.
+        408 | 412 => Outcome::InDoubt { why: why(Reason::Unreadable, reply) },
         400..=499 => turned_away(refusal(reply, Company::of(carries)), reply),
         500..=599 => Outcome::InDoubt { why: why(Reason::ProviderFault, reply) },
         _ => Outcome::InDoubt { why: why(Reason::Unreadable, reply) },
@@ -89,7 +90,8 @@ impl Item<'_> {
     /// rejects in the same manner what is not written as it should be, and then there was no earlier one.
     fn is_unknown_repeat(&self) -> bool {
         let malformed = self.error_message.or_empty().to_lowercase().contains("invalid");
-        self.repeatability_result.or_empty().eq_ignore_ascii_case("rejected") && !malformed
+        let rejected = self.repeatability_result.or_empty().eq_ignore_ascii_case("rejected");
+        self.http_status_code.number() == Some(412) || (rejected && !malformed)
     }
 }
 

@@ -60,6 +60,7 @@ fn items_of_every_shape_are_judged() {
             ('?', "unreadable_answer"),
         ),
         (r#""httpStatusCode":412,"repeatabilityResult":"rejected","successful":false"#, ('?', "unreadable_answer")),
+        (r#""httpStatusCode":412,"successful":false"#, ('?', "unreadable_answer")),
         (r#""httpStatusCode":400,"successful":false"#, ('R', "refused")),
         (r#""httpStatusCode":401,"successful":false"#, ('R', "account_refused")),
         (r#""httpStatusCode":402,"successful":false"#, ('R', "account_suspended")),
