@@ -42,12 +42,14 @@ impl Story<'_> {
             return Err(anyhow::anyhow!("no conversation was opened: {found}").into());
         };
         self.out.line(format!("   {} wrote \"{QUESTION}\": {id} is open", writes.masked()));
-        let answered =
-            self.api("POST", &format!("/v1/conversations/{id}/messages"), &json!({ "text": ANSWER })).await?;
-        self.out.line(format!("   answered by API: \"{ANSWER}\" ({})", answered["message"]["status"]));
+        self.api("POST", &format!("/v1/conversations/{id}/messages"), &json!({ "text": ANSWER })).await?;
         let run = self.settled_run("answers", 1).await?;
         self.runs.push(run);
         self.quiet().await?;
+        let thread = self.get(&format!("/v1/conversations/{id}")).await?;
+        let last = thread["messages"].as_array().and_then(|said| said.last()).cloned().unwrap_or_default();
+        let status = last["status"].as_str().unwrap_or_default();
+        self.out.line(format!("   answered by API: \"{ANSWER}\" ({status})"));
         let told = self.refused_text(*silent).await?;
         self.out.line(format!("   free text to {}, who has not written: {told}", silent.masked()));
         Ok(())
@@ -116,5 +118,5 @@ fn entry(item: &Value) -> String {
     let receiver = E164::parse(&text("receiver"), None).map(E164::masked).unwrap_or_default();
     let at = text("created_at");
     let at = at.get(11..19).unwrap_or(&at);
-    format!("{at} {}, {} to {receiver}: \"{}\"", text("subject"), text("state"), text("text"))
+    format!("{at} {} to {receiver} ({}): \"{}\"", text("subject"), text("state"), text("text"))
 }
