@@ -7,6 +7,8 @@ mod support;
 #[path = "http/timeline.rs"]
 mod timeline;
 
+#[path = "http/accounts.rs"]
+mod accounts;
 #[path = "http/consents.rs"]
 mod consents;
 #[path = "http/conversations.rs"]
