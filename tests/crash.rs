@@ -19,7 +19,7 @@ use herald::{
         upkeep::{PATIENCE, Upkeep},
         upload::{self, NotSent},
     },
-    sandbox::{Faults, Slow},
+    sandbox::{Faults, Provider, Slow},
     secret::Secrets,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -47,26 +47,38 @@ mod kill_nine {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn sqlite() {
-        kill_nine(Database::Sqlite, 9).await;
+        kill_nine(Provider::Twilio, Database::Sqlite, 9).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn postgres() {
-        kill_nine(Database::Postgres, 31).await;
+        kill_nine(Provider::Twilio, Database::Postgres, 31).await;
+    }
+
+    /// What is in doubt is handed over again, and known by its id.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn repeats_on_sqlite() {
+        kill_nine(Provider::Acs, Database::Sqlite, 17).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn repeats_on_postgres() {
+        kill_nine(Provider::Acs, Database::Postgres, 5).await;
     }
 }
 
 /// Killed at random moments of a run, `herald send` first and then every `herald serve` that takes its place.
-async fn kill_nine(database: Database, seed: u64) {
+async fn kill_nine(provider: Provider, database: Database, seed: u64) {
     const KILLS: u64 = 6;
-    let stage = Stage::set(database, "160/s", &IMPATIENT).await;
+    let stage = Stage::at(provider, database, "160/s", &IMPATIENT).await;
     // Some answers are late, so that there is always something in flight.
     stage.sandbox.set_faults(Faults { slow: Slow { share: 0.3, ms: 150 }, ..Faults::default() }).unwrap();
     let good = numbers(2_000);
     let mut file = rows(&good);
     file.extend(rows(&good[..20])); // duplicates
     file.extend((0..30).map(|place| format!("+49151{},no,Bo", 20_000_000 + place)));
-    file.extend((20..25).map(|place| format!("+49151{place}191211,yes,Cy"))); // refused: not a valid number
+    let refused = if provider == Provider::Acs { "190400" } else { "191211" };
+    file.extend((20..25).map(|place| format!("+49151{place}{refused},yes,Cy"))); // not a valid number
     stage.file("people.csv", &file);
 
     let mut dice = StdRng::seed_from_u64(seed);
@@ -85,7 +97,10 @@ async fn kill_nine(database: Database, seed: u64) {
     stage.completed(run.id).await;
     let audit = stage.audit(run.id, &good, &[(Status::Suppressed, 50), (Status::Failed, 5)]).await;
     drop(child);
-    println!("{database:?}: {KILLS} kills, {unwritten} accepted but not yet written when killed, {audit:?}");
+    let repeats = stage.sandbox.summary().repeats;
+    println!(
+        "{provider:?}, {database:?}: {KILLS} kills, {unwritten} accepted but not yet written when killed, {repeats} repeats, {audit:?}"
+    );
 }
 
 mod sigterm {

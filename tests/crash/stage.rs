@@ -17,7 +17,7 @@ use herald::{
         run::{RunStatus, Sums},
     },
     intake::upload::{OnInvalid, OnSameFile, Upload},
-    sandbox::{Sandbox, Settings},
+    sandbox::{Provider, Sandbox, Settings},
     secret::Secrets,
     store::{Store, messages::MessageSearch},
 };
@@ -31,6 +31,7 @@ const DEADLINE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 const TOKEN: &str = "CRASH_TWILIO_TOKEN";
+const KEY: &str = "CRASH_ACS_KEY";
 
 pub struct Stage {
     pub sandbox: Sandbox,
@@ -43,18 +44,29 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A database with a small organization, applied by the real binary; its channel sends at this pace.
+    /// A database with a small organization, applied by the real binary; its channel sends through Twilio at this pace.
     pub async fn set(database: Database, pace: &str, settings: &[(&'static str, &str)]) -> Self {
+        Self::at(Provider::Twilio, database, pace, settings).await
+    }
+
+    /// The same at another provider.
+    pub async fn at(provider: Provider, database: Database, pace: &str, settings: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database_url = database.fresh(&folder).await;
         let sandbox = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox = Sandbox::start(sandbox, Settings::default()).await.unwrap();
         write(folder.path(), "org/organization.toml", "id = \"crash\"\nname = \"Crash\"\n");
-        let account = format!(
-            "provider = \"twilio\"\naccount_sid = \"{}\"\nauth_token = {{ env = \"{TOKEN}\" }}\nbase_url = \"{}\"\n",
-            Settings::DEFAULT_ACCOUNT_SID,
-            sandbox.base_url()
-        );
+        let place = sandbox.base_url();
+        let account = match provider {
+            Provider::Twilio => format!(
+                "provider = \"twilio\"\naccount_sid = \"{}\"\nauth_token = {{ env = \"{TOKEN}\" }}\nbase_url = \"{place}\"\n",
+                Settings::DEFAULT_ACCOUNT_SID,
+            ),
+            Provider::Acs => {
+                format!("provider = \"acs\"\nendpoint = \"{place}\"\naccess_key = {{ env = \"{KEY}\" }}\n")
+            }
+            Provider::TeleSign => unreachable!("it can neither repeat nor tell: nothing is promised but never twice"),
+        };
         write(folder.path(), "org/accounts/main.toml", &account);
         let channel = format!("type = \"sms\"\naccount = \"main\"\nnumber = \"14252306549\"\npace = \"{pace}\"\n");
         write(folder.path(), "org/channels/sms.toml", &channel);
@@ -83,6 +95,7 @@ impl Stage {
             .env("HERALD_DATABASE_URL", &self.database_url)
             .env("HERALD_LISTEN", "127.0.0.1:0")
             .env(TOKEN, Settings::DEFAULT_AUTH_TOKEN)
+            .env(KEY, Settings::DEFAULT_ACS_ACCESS_KEY)
             .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -109,7 +122,9 @@ impl Stage {
 
     /// The same upload as `herald send note --csv NAME`, in this process.
     pub async fn upload(&self, name: &str) -> Upload {
-        let secrets = Secrets::from_environment().with_override(TOKEN, Settings::DEFAULT_AUTH_TOKEN);
+        let secrets = Secrets::from_environment()
+            .with_override(TOKEN, Settings::DEFAULT_AUTH_TOKEN)
+            .with_override(KEY, Settings::DEFAULT_ACS_ACCESS_KEY);
         let book = Books::new(self.store.clone(), secrets).current(&self.org).await.unwrap().unwrap();
         let configuration = book.configuration("note").unwrap().clone();
         let (on_invalid, on_same_file) = (OnInvalid::Refuse, OnSameFile::Refuse);
