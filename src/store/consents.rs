@@ -1,6 +1,6 @@
 //! Consent: who has opted in or out of which channel type, who said so, and how it came to be so.
 //!
-//! The latest word holds, whenever it is heard. Every change leaves a row of history, whichever way it came: [`set_consents`] is
+//! The latest word holds, whenever it is heard. Every change leaves a row of history, whichever way it came: `set_consents` is
 //! the only place that writes either.
 
 use std::collections::BTreeMap;

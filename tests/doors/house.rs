@@ -111,6 +111,13 @@ impl House {
         let globex = neighbour(&stage, "globex", |_| ()).await;
         let initech =
             neighbour(&stage, "initech", |secret| *secret = SecretRef::Env("HERALD_NOWHERE".to_owned())).await;
+        // What new definitions have woken is looked at and rests: from here on nothing moves unless somebody knocks.
+        stage
+            .until("every lane rests", async || {
+                let due = stage.app.store.due_work(stage.app.clock.now(), 100).await.unwrap();
+                due.is_empty().then_some(())
+            })
+            .await;
         Self { stage, globex, initech }
     }
 
