@@ -59,6 +59,7 @@ journeys! {
     replies::the_same_reply_twice_is_one;
     providers::every_provider_sends_reports_and_passes_replies_on;
     providers::a_doubt_is_settled_by_the_same_try_again;
+    providers::a_doubt_that_nobody_can_settle_waits_for_a_report;
     providers::a_stopped_account_is_stood_in_for;
     providers::a_silent_account_is_stood_in_for_until_it_answers;
     providers::a_silent_account_uses_up_neither_tries_nor_the_hour;

@@ -111,14 +111,16 @@ impl House {
         let globex = neighbour(&stage, "globex", |_| ()).await;
         let initech =
             neighbour(&stage, "initech", |secret| *secret = SecretRef::Env("HERALD_NOWHERE".to_owned())).await;
-        // What new definitions have woken is looked at and rests: from here on nothing moves unless somebody knocks.
-        stage
-            .until("every lane rests", async || {
-                let due = stage.app.store.due_work(stage.app.clock.now(), 100).await.unwrap();
-                due.is_empty().then_some(())
-            })
-            .await;
-        Self { stage, globex, initech }
+        let house = Self { stage, globex, initech };
+        house.rests().await;
+        house
+    }
+
+    /// Waits until nothing is due in any organization: from then on nothing moves unless somebody knocks.
+    pub async fn rests(&self) {
+        let store = &self.stage.app.store;
+        let rests = async || store.due_work(self.stage.app.clock.now(), 100).await.unwrap().is_empty().then_some(());
+        self.stage.until("every lane rests", rests).await;
     }
 
     /// Where the example's providers call back.

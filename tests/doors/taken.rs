@@ -51,6 +51,7 @@ async fn what_is_about_nobody_is_taken_and_does_nothing() {
     };
     stage.until("it is sent", sent).await;
     stage.quiet().await;
+    house.rests().await;
 
     let before = house.rows().await;
     let delivered = [("MessageSid", "SM1"), ("MessageStatus", "delivered")];

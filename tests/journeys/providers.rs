@@ -159,6 +159,24 @@ pub async fn a_doubt_is_settled_by_the_same_try_again(database: Database) {
     stage.strike().await;
 }
 
+/// TeleSign can neither be asked nor handed the same again: what it may have taken is not sent twice, and only its own report
+/// settles it.
+pub async fn a_doubt_that_nobody_can_settle_waits_for_a_report(database: Database) {
+    for (reports, ends) in [(false, [("sent", 30), ("uncertain", 1)].into()), (true, [("delivered", 31)].into())] {
+        let mut setup = Setup::new(database).through("resolved-telesign");
+        setup.config.worker.answer_timeout = Duration::from_millis(500);
+        setup.sandbox.receipts.enabled = reports;
+        let stage = Stage::set(setup).await;
+        let run = stage.send("shipping-delay", &shipping([90_998].into_iter().chain(0..30).map(phone))).await;
+        stage.over_soon(run).await;
+        assert_eq!(buckets(&stage.sums(run).await), ends, "reports: {reports}");
+        stage.assert_adds_up(run, 31).await;
+        let calls = stage.calls().iter().filter(|call| *call.to == phone(90_998)[1..]).count();
+        assert_eq!((calls, stage.taken(Provider::TeleSign).len()), (1, 31), "it was called once and never again");
+        stage.strike().await;
+    }
+}
+
 pub async fn a_stopped_account_is_stood_in_for(database: Database) {
     let mut setup = Setup::new(database);
     setup.set.channels.get_mut(CHANNEL).unwrap().fallback = Some("resolved-telesign".to_owned());
