@@ -53,6 +53,7 @@ impl Job<'_> {
             self.shared.metrics.in_doubt(route.account.kind.as_str(), Reason::WorkerLost);
             match route.provider.repeats_within() {
                 Some(within) if doubt.bar.is_none() && self.is_young(within) => {
+                    self.goes_again(&doubt.ready);
                     match again.iter_mut().find(|(known, _)| known.channel_name == route.channel_name) {
                         Some((_, same)) => same.push(doubt.ready),
                         None => again.push((route, vec![doubt.ready])),
@@ -74,6 +75,13 @@ impl Job<'_> {
     fn ask_again(&mut self, doubtful: &Ready, why: Why) {
         let wish = Wish::AskAgain(ask_after(self.request.attempts));
         self.verdict.doubt(doubtful, why, wish, self.shared.clock.now());
+    }
+
+    /// It is handed over again; until that has an outcome it is written as what it is. Should its wave not be made (the run is
+    /// paused, the way is shut), whoever comes next finds the doubt, and does not take it for a message that never left.
+    fn goes_again(&mut self, doubtful: &Ready) {
+        self.stays(doubtful);
+        self.doubtful.insert(doubtful.seq);
     }
 
     fn stays(&mut self, doubtful: &Ready) {
@@ -100,6 +108,7 @@ impl Job<'_> {
             (Some(Found::NotSent), None) => ready.push(Ready { via: self.route.via.clone(), ..doubtful }),
             (Some(Found::Unknown(why)), _) => self.ask_again(&doubtful, why),
             (None, None) if self.pinned.on_uncertain == OnUncertain::Resend => {
+                self.goes_again(&doubtful);
                 ready.push(Ready { via: self.route.via.clone(), ..doubtful });
             }
             (None, _) => self.stays(&doubtful),

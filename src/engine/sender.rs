@@ -4,7 +4,11 @@
 //! leave in waves, as many as the channel's pace lets go in half a second, so that a crash leaves few in doubt and a pause is
 //! noticed soon.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
@@ -39,6 +43,7 @@ use crate::{
     store::{
         StoreError,
         consents::{Consent, ConsentChange},
+        messages::StoredMessage,
         requests::Claimed,
         settle::{Fence, Finish, Intent, Word},
     },
@@ -68,6 +73,8 @@ pub(super) struct Job<'a> {
     pub pinned: Pinned,
     pub route: Arc<Route>,
     pub verdict: Verdict,
+    /// The places of messages that are handed over again without anybody knowing whether they arrived the first time.
+    pub doubtful: BTreeSet<i64>,
     lease: Lease,
     claimed_at: Timestamp,
     first_sent: Timestamp,
@@ -99,10 +106,10 @@ pub async fn send(
         Err(NoRoute::Held(why)) => return hold(shared, &request, why, claimed_at).await,
         Err(NoRoute::Shut(until)) => return put_off(shared, &request, until, claimed_at).await,
     };
-    let first_sent = first_sent(&request, &route, now);
-    let (verdict, begun) = (Verdict::new(request.token), Begun::No);
+    let first_sent = request.first_sent.unwrap_or(now);
+    let (verdict, doubtful, begun) = (Verdict::new(request.token), BTreeSet::new(), Begun::No);
     let request = &request;
-    let mut job = Job { shared, request, book, pinned, route, verdict, lease, claimed_at, first_sent, begun };
+    let mut job = Job { shared, request, book, pinned, route, verdict, doubtful, lease, claimed_at, first_sent, begun };
     let (mut ready, doubts) = job.judge(run_status).await?;
     let again = job.settle_doubts(doubts, &mut ready).await?;
     let fresh = (job.route.clone(), ready);
@@ -116,10 +123,12 @@ pub async fn send(
     job.give_back().await
 }
 
-/// The same time in every try, as long as the provider would know it again.
-fn first_sent(request: &Claimed, route: &Route, now: Timestamp) -> Timestamp {
+/// The same time in every try, as long as the provider would know it again; and as long as a message beside it is in doubt,
+/// which with another time would be another message.
+fn first_sent(request: &Claimed, messages: &[StoredMessage], route: &Route, now: Timestamp) -> Timestamp {
+    let in_doubt = request.begun > 0 || messages.iter().any(|message| message.status() == Status::Uncertain);
     let known = |first: &Timestamp| route.provider.repeats_within().is_none_or(|within| now.since(*first) < within);
-    request.first_sent.filter(known).unwrap_or(now)
+    request.first_sent.filter(|first| in_doubt || known(first)).unwrap_or(now)
 }
 
 /// What became of the waves of one way.
@@ -167,6 +176,7 @@ async fn put_off(
 impl Job<'_> {
     async fn judge(&mut self, run_status: RunStatus) -> Result<(Vec<Ready>, Vec<Doubt>), LetGo> {
         let messages = self.shared.store.messages_of(self.request).await?;
+        self.first_sent = first_sent(self.request, &messages, &self.route, self.shared.clock.now());
         let people: Vec<E164> = messages.iter().map(|message| message.to).collect();
         let channel_type: ChannelType = self.route.channel.channel_type;
         let consents = self.shared.store.consents(&self.request.org, channel_type, &people).await?;
@@ -227,7 +237,7 @@ impl Job<'_> {
                 }
                 Fence::Held(RunStatus::Cancelling | RunStatus::Cancelled) => {
                     let now = self.shared.clock.now();
-                    rest().for_each(|one| {
+                    rest().filter(|one| !self.doubtful.contains(&one.seq)).for_each(|one| {
                         self.verdict
                             .add(one.seq, MessageState::new(Status::Cancelled, Some(Reason::Cancelled.into()), now))
                     });

@@ -128,6 +128,19 @@ impl Stage {
         .await
     }
 
+    /// The run is paused before whoever took over has made a call: what may have been sent is still known as that, and is not
+    /// taken for something that never left.
+    async fn paused_at_once(&self, request: Claimed, run: RunId, rounds: u64) {
+        assert!(self.store.stop_run(&self.org, run, "paused", "").await.unwrap());
+        self.work(&self.engine(), request, usize::MAX).await;
+        self.quiet().await;
+        let sums = self.store.sums(&self.org, run).await.unwrap();
+        let known = self.store.handed_over(&self.org, run).await.unwrap() + sums.of(Status::Uncertain);
+        let accepted = self.sandbox.summary().accepted - rounds * MESSAGES as u64;
+        assert!(accepted <= u64::try_from(known).unwrap(), "{accepted} were accepted, {known} are known: {sums:?}");
+        assert!(self.store.resume_run(&self.org, run, self.clock.now()).await.unwrap());
+    }
+
     /// Waits until the sandbox has dealt with what was on its way.
     async fn quiet(&self) {
         let real = Clock::system();
@@ -186,8 +199,12 @@ async fn crash_at_every_await_point(channel: &str) -> u64 {
             takeovers += 1;
             assert!(takeovers < 9, "dropped after {polls} polls, the request has no end");
             let Some(request) = stage.claim().await else { continue };
+            if takeovers == 1 {
+                stage.paused_at_once(request, run, rounds).await;
+                continue;
+            }
             // The first one that takes over crashes as well, while it asks about what is in doubt or sends the rest.
-            let polls = if takeovers == 1 { polls / 2 + 1 } else { usize::MAX };
+            let polls = if takeovers == 2 { polls / 2 + 1 } else { usize::MAX };
             stage.work(&stage.engine(), request, polls).await;
             stage.quiet().await;
         }
