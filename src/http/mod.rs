@@ -4,6 +4,7 @@
 
 mod accounts;
 mod auth;
+mod body;
 mod callbacks;
 pub mod consents;
 mod conversations;
@@ -12,11 +13,14 @@ mod endpoints;
 mod hooks;
 pub mod keys;
 mod messages;
+mod once;
+mod openapi;
 mod ops;
 pub mod problem;
 mod query;
 mod quota;
 mod runs;
+mod schemas;
 mod spool;
 pub mod timeline;
 pub mod views;
@@ -24,12 +28,15 @@ pub mod views;
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{self, Next},
     response::Response,
     routing::{any, get, post},
 };
+
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     book::Books,
@@ -74,14 +81,16 @@ type Shared = State<Arc<Api>>;
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
-    Router::new()
+    let (described, document) =
+        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).split_for_parts();
+    described
+        .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/messages", get(messages::search))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
         .route("/v1/timeline", get(timeline::regarding))
-        .route("/v1/quota", get(quota::show))
         .route("/v1/endpoints", get(endpoints::list))
         .route("/v1/endpoints/{name}/deliveries", get(endpoints::deliveries))
         .route("/v1/endpoints/{name}/enable", post(endpoints::enable))

@@ -79,6 +79,17 @@ impl Problem {
         Self { errors: errors.into_iter().map(|error| json!(error)).collect(), ..self }
     }
 
+    /// The same, with the seconds after which another try may help.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// 500: an answer could not be written as JSON.
+    pub fn unwritable() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "herald could not write its answer; its log says why")
+    }
+
     /// 503: not now.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail) }

@@ -36,12 +36,17 @@ pub(super) fn number_in_path(text: &str, default: Option<Country>) -> Result<E16
 
 /// A JSON body, or what is wrong with it.
 pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    body.map(|Json(body)| body).map_err(|problem| match problem.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", problem.body_text())
-        }
-        status => Problem::new(status, "invalid_body", problem.body_text()),
-    })
+    body.map(|Json(body)| body).map_err(|problem| unreadable(problem.status(), problem.body_text()))
+}
+
+/// A body that cannot be taken, with the status that says why.
+pub(super) fn unreadable(status: StatusCode, words: String) -> Problem {
+    let code = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        _ => "invalid_body",
+    };
+    Problem::new(status, code, words)
 }
 
 /// What the caller calls its request, so that sending it twice is doing it once.

@@ -1,4 +1,5 @@
-//! Upkeep: uploads are begun once a file and cleared away if their process has vanished; days that are over are closed.
+//! Upkeep: uploads are begun once a file and cleared away if their process has vanished; days that are over are closed; old
+//! idempotency keys are forgotten.
 //!
 //! Nothing of an upload can be claimed before it is opened, so one that broke off is only in the way: of its file being sent
 //! again, and of the disk.
@@ -15,6 +16,7 @@ use super::{
     Store, StoreError,
     db::{Tx, args},
     lanes::{self, LaneKind},
+    once,
     runs::{NewRun, begin_run},
     settle,
 };
@@ -86,7 +88,8 @@ impl Store {
         let oldest = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
         let look_again = oldest.map(|touched| Timestamp::from_millis(touched + 1).plus(patience));
         let next_day = close_days(&mut tx, org, today, now).await?.then_some(today.ends);
-        let next = [more.then_some(now), look_again, next_day].into_iter().flatten().min();
+        let next_key = once::forget(&mut tx, org, now).await?;
+        let next = [more.then_some(now), look_again, next_day, next_key].into_iter().flatten().min();
         lanes::rest(&mut tx, org, LaneKind::Upkeep, next).await?;
         tx.commit().await?;
         Ok(Swept { failed, more })

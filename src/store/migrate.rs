@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("../../migrations/0003_conversations.sql")),
     (4, include_str!("../../migrations/0004_outbox.sql")),
     (5, include_str!("../../migrations/0005_timeline.sql")),
+    (6, include_str!("../../migrations/0006_once.sql")),
 ];
 
 /// The version that this herald brings a database to.

@@ -20,6 +20,7 @@ pub mod lanes;
 pub mod lists;
 pub mod messages;
 pub mod migrate;
+pub mod once;
 mod outbox;
 pub mod polls;
 pub mod replies;

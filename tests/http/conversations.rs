@@ -69,7 +69,7 @@ async fn what_an_answer_must_be() {
     ] {
         stage.call(&sends, "POST", &path, &[json], body).await.refused(status, code, &[]);
     }
-    stage.call(&sends, "POST", &path, &[], "{\"text\": \"Hi\"}").await.refused(415, "invalid_body", &[]);
+    stage.call(&sends, "POST", &path, &[], "{\"text\": \"Hi\"}").await.refused(415, "unsupported_media_type", &[]);
     stage.call(&sends, "POST", &path, &[json], "x".repeat(2 << 20)).await.refused(413, "body_too_large", &[]);
     stage.call(&sends, "POST", &path, &[json, ("idempotency-key", " ")], "{\"text\": \"Hi\"}").await.refused(
         400,
