@@ -34,8 +34,8 @@ use crate::{
     },
     store::consents::{Consent, ConsentChange, StoredConsent},
 };
-use views::{ConsentView, ImportView, PersonView, RowProblemView, consent};
-pub use views::{imported, of_person};
+use views::{ConsentView, ImportView, PersonView, consent};
+pub use views::{RowProblemView, imported, of_person};
 
 /// The most that one page holds.
 const PAGE: i64 = 100;
