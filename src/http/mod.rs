@@ -6,10 +6,12 @@ mod accounts;
 mod auth;
 mod body;
 mod callbacks;
+mod cases;
 pub mod consents;
 mod conversations;
 mod doors;
 mod endpoints;
+mod events;
 mod hooks;
 pub mod keys;
 mod messages;
@@ -19,6 +21,7 @@ mod ops;
 pub mod problem;
 mod query;
 mod quota;
+mod requests;
 mod runs;
 mod schemas;
 mod spool;
@@ -81,8 +84,12 @@ type Shared = State<Arc<Api>>;
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
-    let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).split_for_parts();
+    let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(quota::routes())
+        .merge(requests::routes())
+        .merge(events::routes())
+        .merge(cases::routes())
+        .split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))

@@ -9,7 +9,7 @@ use utoipa::{
 };
 
 use crate::domain::{
-    id::{ConfigurationId, ConversationId, DeliveryId, KeyId, MessageId, RunId},
+    id::{ConfigurationId, ConversationId, DeliveryId, KeyId, MessageId, RequestId, RunId},
     locale::Locale,
     phone::E164,
     time::Timestamp,
@@ -42,6 +42,7 @@ texts! {
     Timestamp: None, DATE_TIME, "A point in time, in UTC with milliseconds";
     RunId: Some("^run_[0-9A-Z]{26}$"), None, "A run's id";
     MessageId: Some("^msg_[0-9A-Z]{26}_[0-9]+$"), None, "A message's id: its run and its place there";
+    RequestId: Some("^req_[0-9A-Z]{26}_[0-9]+$"), None, "A request's id: its run and its number there";
     ConfigurationId: Some("^cfg_[0-9A-Z]{26}$"), None, "An outbound configuration's id";
     ConversationId: Some("^cnv_[0-9A-Z]{26}$"), None, "A conversation's id";
     DeliveryId: Some("^dlv_[0-9A-Z]{26}$"), None, "A webhook's id";

@@ -13,6 +13,7 @@ pub mod duplicates;
 pub mod events;
 pub mod mapping;
 pub mod payload;
+pub mod requests;
 pub mod schedule;
 pub mod texts;
 pub mod upkeep;

@@ -12,6 +12,7 @@ pub mod cases;
 pub mod consents;
 pub mod control;
 pub mod conversations;
+pub mod days;
 pub mod db;
 pub mod definitions;
 pub mod deliveries;
