@@ -36,6 +36,8 @@ use crate::{
 const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
+/// What part of the time that contacts wait for company events gather for: a fifth.
+const GATHERING: u32 = 5;
 /// Refusals of one event that are named; all are counted, and kept with the run.
 const SHOWN: usize = 5;
 /// Organizations whose mappings are kept compiled.
@@ -65,7 +67,7 @@ struct Gathered {
 }
 
 impl EventLoop {
-    /// Events wait for company as long as `coalesce`, unless there are `coalesce_contacts` of them already.
+    /// A configuration's contacts wait for company as long as `coalesce`, unless there are `coalesce_contacts` of them already.
     pub fn new(store: Store, books: Books, clock: Clock, coalesce: Duration, coalesce_contacts: usize) -> Self {
         Self { store, books, clock, coalesce, coalesce_contacts, compiled: Arc::default() }
     }
@@ -77,7 +79,8 @@ impl EventLoop {
         for work in due.into_iter().filter(|work| work.kind == LaneKind::Events) {
             let events = self.store.new_events(&work.org, CHUNK).await?;
             let waited = events.first().map_or(Duration::ZERO, |oldest| now.since(oldest.received_at));
-            if events.len() < self.coalesce_contacts && waited < self.coalesce && !events.is_empty() {
+            // They gather for a moment, so that they share a commit; it is their request that waits for company.
+            if events.len() < self.coalesce_contacts && waited < self.coalesce / GATHERING && !events.is_empty() {
                 continue;
             }
             let Some(book) = self.books.current(&work.org).await? else { continue };
