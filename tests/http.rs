@@ -17,6 +17,8 @@ mod conversations;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/requests.rs"]
+mod requests;
 
 use herald::{
     definitions,

@@ -15,6 +15,8 @@ mod conversations;
 mod instant;
 #[path = "journeys/operator.rs"]
 mod operator;
+#[path = "journeys/programs.rs"]
+mod programs;
 #[path = "journeys/providers.rs"]
 mod providers;
 #[path = "journeys/quota.rs"]
@@ -49,6 +51,11 @@ journeys! {
     instant::a_file_with_every_kind_of_row;
     automatic::signed_events_become_messages;
     automatic::events_that_come_together_share_a_request;
+    programs::a_burst_of_events_is_as_few_requests_as_hold_it;
+    programs::everybody_with_a_resolved_case_hears_once;
+    programs::a_schedule_goes_over_cases;
+    programs::a_list_is_sent_to_at_once;
+    programs::a_call_is_one_request;
     scheduled::a_schedule_fires_once_for_two_schedulers;
     scheduled::a_firing_that_broke_off_is_taken_up_again;
     scheduled::a_due_time_missed_by_more_than_the_grace_does_not_fire;

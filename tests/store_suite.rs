@@ -6,6 +6,8 @@
 
 #[path = "store_suite/bench.rs"]
 mod bench;
+#[path = "store_suite/cases.rs"]
+mod cases;
 #[path = "store_suite/claims.rs"]
 mod claims;
 #[path = "store_suite/control.rs"]
@@ -110,6 +112,12 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    cases::the_latest_word_on_each_part_of_a_case_holds,
+    cases::everybody_with_a_case_is_found_once,
+    cases::a_page_is_added_once_and_goes_on_where_it_stopped,
+    cases::a_request_waits_for_company_until_it_is_full_or_due,
+    cases::racing_batches_leave_no_gap,
+    cases::a_call_and_its_answer_are_there_together,
     polls::a_request_is_asked_about_until_there_is_no_use,
     polls::what_was_put_off_is_neither_tried_nor_counted,
     polls::the_way_and_the_first_time_are_kept_with_the_intent,

@@ -6,10 +6,13 @@
 pub mod access;
 pub mod accounts;
 pub mod answers;
+pub mod audiences;
 pub mod callbacks;
+pub mod cases;
 pub mod consents;
 pub mod control;
 pub mod conversations;
+pub mod days;
 pub mod db;
 pub mod definitions;
 pub mod deliveries;
