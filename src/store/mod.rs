@@ -23,6 +23,7 @@ pub mod migrate;
 pub mod once;
 mod outbox;
 pub mod polls;
+pub mod recent;
 pub mod replies;
 pub mod requests;
 pub mod runs;
