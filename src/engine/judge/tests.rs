@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     domain::{
         fairness::Priority,
-        frequency::{self, Said as Before},
+        frequency::Said as Before,
         id::{MessageId, RequestId, RunId},
         run::Pinned,
         time::Span,
