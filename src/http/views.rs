@@ -101,6 +101,6 @@ pub fn message(message: &StoredMessage) -> Value {
         "provider_id": state.map(|state| state.provider_id.as_str()).filter(|id| !id.is_empty()),
         "locale": state.map(|state| state.locale.as_str()).filter(|locale| !locale.is_empty()),
         "segments": state.map(|state| state.segments), "sent_at": state.and_then(|state| state.sent_at),
-        "changed_at": state.map(|state| state.changed_at),
+        "held_until": state.and_then(|state| state.held_until), "changed_at": state.map(|state| state.changed_at),
     })
 }
