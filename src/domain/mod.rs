@@ -33,4 +33,5 @@ pub mod session;
 pub mod state;
 pub mod timeline;
 pub mod webhook;
+pub mod window;
 pub mod wishes;
