@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod callbacks;
 pub mod consents;
+mod control;
 mod conversations;
 mod doors;
 mod endpoints;
@@ -82,7 +83,7 @@ type Shared = State<Arc<Api>>;
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
     let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).split_for_parts();
+        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).merge(control::routes()).split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))

@@ -37,7 +37,11 @@ pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> Value {
         "requests": run.requests, "dispatched": run.dispatched, "segments": sums.segments(),
         "created_at": run.created_at, "started_at": run.started_at, "finished_at": run.finished_at,
         "seconds": round(seconds), "messages_per_second": round(rate(sums, seconds)),
-        "warnings": warnings(run),
+        "warnings": warnings(run), "opted_out": run.opted_out,
+        "canary": run.canary.map(|canary| json!({
+            "state": canary.state, "messages": canary.messages, "decided_at": canary.decided_at,
+            "in_words": canary.in_words(run.messages),
+        })),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::{
     book::{Book, Unusable},
     clock::Clock,
     domain::{
+        canary::Guard,
         account::ProviderKind,
         contact::{Contact, OptIn, Slugs},
         definition::{Channel, OnUncertain},
@@ -270,6 +271,8 @@ fn new_answer(book: &Book, conversation: &Conversation, answer: &Answer, digest:
         valid_for: VALID_FOR,
         on_uncertain: OnUncertain::Keep,
         show_in_timeline: false,
+        // Each answer is one person's; what becomes of it is told to whoever wrote it.
+        guard: Guard::none(),
     };
     NewAnswer {
         conversation: conversation.id,

@@ -39,6 +39,7 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
         valid_for: configuration.valid_for,
         on_uncertain: configuration.on_uncertain,
         show_in_timeline: configuration.show_in_timeline,
+        guard: configuration.guard(),
     })
 }
 

@@ -7,6 +7,7 @@ pub mod access;
 pub mod accounts;
 pub mod answers;
 pub mod callbacks;
+pub mod canary;
 pub mod consents;
 pub mod control;
 pub mod conversations;
@@ -31,6 +32,7 @@ pub mod settle;
 pub mod states;
 pub mod timeline;
 mod told;
+mod watch;
 
 use std::{str::FromStr, time::Duration};
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
+    canary::Canary,
     contact::{Contact, OptIn},
     fairness::Priority,
     id::{ConfigurationId, OrgId, RunId},
@@ -14,7 +15,7 @@ use super::{
     Store, StoreError,
     db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
-    settle, timeline,
+    timeline,
 };
 
 /// A run that is to begin.
@@ -84,7 +85,7 @@ pub struct Rejected {
 
 const RUN: &str =
     "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
-  open_requests, dispatched, created_at, started_at, finished_at, unlinked FROM runs";
+  open_requests, dispatched, created_at, started_at, finished_at, unlinked, canary, canary_size, canary_decided, opted_out FROM runs";
 
 fn read_run(row: &Row) -> Result<Run, StoreError> {
     Ok(Run {
@@ -106,7 +107,18 @@ fn read_run(row: &Row) -> Result<Run, StoreError> {
         started_at: row.maybe_int(15)?.map(Timestamp::from_millis),
         finished_at: row.maybe_int(16)?.map(Timestamp::from_millis),
         unlinked: row.int(17)?,
+        canary: read_canary(row, 18)?,
+        opted_out: row.int(21)?,
     })
+}
+
+/// Reads a first slice from three columns, beginning at `first` with how far it has come.
+fn read_canary(row: &Row, first: usize) -> Result<Option<Canary>, StoreError> {
+    if row.text(first)?.is_empty() {
+        return Ok(None);
+    }
+    let decided_at = row.maybe_int(first + 2)?.map(Timestamp::from_millis);
+    Ok(Some(Canary { state: row.parsed(first)?, messages: row.int(first + 1)?, decided_at }))
 }
 
 impl Store {
@@ -142,24 +154,6 @@ impl Store {
         add_rejected(&mut tx, org, run, rejected).await?;
         let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        tx.commit().await
-    }
-
-    /// The audience is complete: its requests may be claimed from now on.
-    pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
-        // that it is too late. Nobody else waits for requests that are importing.
-        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
-        let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else {
-            return Ok(()); // open already, or never to be opened
-        };
-        let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        settle::complete(&mut tx, org, run, now).await?;
         tx.commit().await
     }
 

@@ -11,6 +11,7 @@ use std::{
 
 use herald::{
     domain::{
+        canary::Guard,
         contact::{Contact, OptIn, Slugs},
         definition::{OnUncertain, Organization},
         fairness::Priority,
@@ -242,6 +243,7 @@ pub fn new_run(priority: Priority) -> NewRun {
             valid_for: Span(Duration::from_secs(86_400)),
             on_uncertain: OnUncertain::Keep,
             show_in_timeline: false,
+            guard: Guard::none(),
         },
         source: "customers.csv".to_owned(),
         digest: String::new(),
