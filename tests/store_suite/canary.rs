@@ -285,7 +285,7 @@ pub async fn failures_side_by_side_are_seen_together(bench: Bench) {
                         })
                         .collect();
                     let word = Word { intent: None, states, finish: Some(Finish::Done { poll_at: None }) };
-                    patiently(|| bench.store.settle(&[(&request, &word)], at(1))).await;
+                    patiently(|| async { bench.store.settle(&[(&request, &word)], at(1)).await }).await;
                 })
             })
             .collect();
