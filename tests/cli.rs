@@ -231,8 +231,13 @@ async fn programs_get_one_document() {
     let checked = json(&["check", "acme", "--providers"], 0).await;
     for told in [&again, &checked] {
         let firings = &told["firings"][0];
-        assert_eq!((firings["configuration"].as_str(), firings["timezone"].as_str()), (Some("monthly-reminder"), Some("Europe/Berlin")), "{told}");
-        let next: Vec<&str> = firings["next"].as_array().unwrap().iter().map(|next| next["local"].as_str().unwrap()).collect();
+        assert_eq!(
+            (firings["configuration"].as_str(), firings["timezone"].as_str()),
+            (Some("monthly-reminder"), Some("Europe/Berlin")),
+            "{told}"
+        );
+        let next: Vec<&str> =
+            firings["next"].as_array().unwrap().iter().map(|next| next["local"].as_str().unwrap()).collect();
         assert!(next.len() == 5 && next.iter().all(|local| local.contains("-01 09:00:00 +0")), "{next:?}");
     }
     assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 5), "{checked}");
@@ -260,7 +265,11 @@ async fn programs_get_one_document() {
     let over = json(&["run", "pause", id], 2).await;
     assert!(over["error"].as_str().unwrap().contains("is completed"), "{over}");
     let retried = json(&["run", "retry-failed", id], 0).await;
-    assert_eq!((retried["retried"].as_u64(), retried["run"]["status"].as_str()), (Some(0), Some("completed")), "{retried}");
+    assert_eq!(
+        (retried["retried"].as_u64(), retried["run"]["status"].as_str()),
+        (Some(0), Some("completed")),
+        "{retried}"
+    );
     let unknown = json(&["run", "cancel", "run_00000000000000000000000000"], 2).await;
     assert!(unknown["error"].as_str().unwrap().contains("there is no run"), "{unknown}");
 

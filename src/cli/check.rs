@@ -38,9 +38,7 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
             Ok(set) => {
                 let now = Clock::system().now();
                 firings = set.firings(now);
-                set.notices(now)
-                    .iter()
-                    .for_each(|notice| context.out.line(format!("note: {notice}")));
+                set.notices(now).iter().for_each(|notice| context.out.line(format!("note: {notice}")));
                 Vec::new()
             }
             Err(Problems(problems)) => problems.iter().map(ToString::to_string).collect(),

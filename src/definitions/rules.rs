@@ -73,7 +73,8 @@ pub(super) fn configuration(
     match &configuration.trigger {
         Trigger::Automatic { event, when, contact, .. } => {
             if configuration.canary.is_some() {
-                let message = "an automatic configuration has none, as its contacts come one by one; expected limits alone";
+                let message =
+                    "an automatic configuration has none, as its contacts come one by one; expected limits alone";
                 problems.push(page.problem("canary", message));
             }
             if let Err(problem) = check_type(event) {
@@ -85,7 +86,8 @@ pub(super) fn configuration(
         Trigger::Scheduled { at, cron, after, .. } => {
             let key = if cron.is_some() { "trigger.cron" } else { "trigger.at" };
             if [!at.is_empty(), cron.is_some(), after.is_some()].into_iter().filter(|said| *said).count() != 1 {
-                let message = "expected exactly one of at (local times), cron (an expression) and after (a length of time)";
+                let message =
+                    "expected exactly one of at (local times), cron (an expression) and after (a length of time)";
                 problems.push(page.problem("trigger", message));
             } else if let Some(Err(problem)) = schedule(configuration, zone, None) {
                 problems.push(page.problem(key, problem.to_string()));

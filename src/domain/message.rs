@@ -91,10 +91,7 @@ impl Status {
 
     /// Whether it was handed to a provider and has an end, good or bad: what says something of how a run goes.
     pub const fn was_tried(self) -> bool {
-        matches!(
-            self,
-            Self::Sent | Self::Delivered | Self::Read | Self::Failed | Self::Undelivered | Self::Uncertain
-        )
+        matches!(self, Self::Sent | Self::Delivered | Self::Read | Self::Failed | Self::Undelivered | Self::Uncertain)
     }
 
     /// What two reports amount to together. Commutative, associative, idempotent: their order cannot matter.

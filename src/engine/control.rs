@@ -116,10 +116,7 @@ pub async fn control(
 fn unfit(order: Order, status: RunStatus) -> Option<&'static str> {
     match (order, status) {
         (Order::Pause, RunStatus::Paused)
-        | (
-            Order::RetryFailed,
-            RunStatus::Completed | RunStatus::Running | RunStatus::Paused | RunStatus::Held,
-        ) => None,
+        | (Order::RetryFailed, RunStatus::Completed | RunStatus::Running | RunStatus::Paused | RunStatus::Held) => None,
         (Order::Pause, _) => Some("only a run that is running or held can be paused"),
         (Order::Resume, _) => Some("it is neither paused nor held"),
         (Order::Cancel, _) => Some("it is over"),

@@ -15,8 +15,8 @@ use crate::{
     book::{Book, Unusable},
     clock::Clock,
     domain::{
-        canary::Guard,
         account::ProviderKind,
+        canary::Guard,
         contact::{Contact, OptIn, Slugs},
         definition::{Channel, OnUncertain},
         fairness::Priority,

@@ -37,7 +37,9 @@ impl Upkeep {
             let Some(book) = self.books.current(&work.org).await? else { continue };
             for (run, decided) in self.store.look_at_canaries(&work.org, now).await? {
                 match decided {
-                    Decided::Released => tracing::info!(org = %work.org, %run, "the canary is good; the rest is released"),
+                    Decided::Released => {
+                        tracing::info!(org = %work.org, %run, "the canary is good; the rest is released")
+                    }
                     Decided::Paused(why) => tracing::warn!(org = %work.org, %run, why, "the canary pauses its run"),
                 }
             }

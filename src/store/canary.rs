@@ -126,7 +126,8 @@ async fn cut_after(tx: &mut Tx<'_>, org: &OrgId, run: RunId, slice: i64, number:
     let sql = "UPDATE requests SET size = $3 + 1 - first_seq
                WHERE org_id = $1 AND run_id = $2 AND first_seq <= $3 AND first_seq + size - 1 > $3";
     tx.execute(sql, args![org.as_str(), id.as_str(), slice]).await?;
-    let sql = "UPDATE runs SET requests = requests + 1, open_requests = open_requests + 1 WHERE org_id = $1 AND run_id = $2";
+    let sql =
+        "UPDATE runs SET requests = requests + 1, open_requests = open_requests + 1 WHERE org_id = $1 AND run_id = $2";
     tx.execute(sql, args![org.as_str(), id]).await?;
     Ok(())
 }

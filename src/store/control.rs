@@ -35,9 +35,10 @@ impl Store {
               AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = $2 AND status = 'running') ORDER BY number LOCKED ROWS)
             UPDATE requests SET state = 'paused' FROM mine WHERE org_id = $1 AND run_id = $2 AND requests.number = mine.number";
         tx.execute(sql, args![org.as_str(), id.as_str()]).await?;
-        let sql = "UPDATE runs SET status = $1, why = $2
-                   WHERE org_id = $3 AND run_id = $4 AND (status = 'running' OR status = 'held' AND $1 = 'paused')";
-        if tx.execute(sql, args![status, why, org.as_str(), id]).await? == 0 {
+        let also = if status == "paused" { "held" } else { "running" };
+        let sql =
+            "UPDATE runs SET status = $1, why = $2 WHERE org_id = $3 AND run_id = $4 AND status IN ('running', $5)";
+        if tx.execute(sql, args![status, why, org.as_str(), id, also]).await? == 0 {
             return Ok(false); // it was over, or cancelled, in the meantime: its requests are left as they were
         }
         tx.commit().await?;

@@ -185,10 +185,7 @@ impl Store {
     }
 
     /// Since when each of the organization's configurations that says "so long after" has said so, with what it says.
-    pub async fn said_after(
-        &self,
-        org: &OrgId,
-    ) -> Result<BTreeMap<ConfigurationId, (String, Timestamp)>, StoreError> {
+    pub async fn said_after(&self, org: &OrgId) -> Result<BTreeMap<ConfigurationId, (String, Timestamp)>, StoreError> {
         let sql = "SELECT configuration, said, said_at FROM schedule_origins WHERE org_id = $1";
         let rows = self.rows(sql, args![org.as_str()]).await?;
         let read = |row: &Row| Ok((row.parsed(0)?, (row.text(1)?.to_owned(), Timestamp::from_millis(row.int(2)?))));

@@ -33,10 +33,16 @@ impl Stage {
 async fn a_run_is_paused_resumed_and_cancelled() {
     let (stage, run, _, sends) = stage().await;
     let paused = stage.orders(&sends, run, "pause").await.good(200);
-    assert_eq!((paused["run"]["status"].as_str(), paused["run"]["why"].as_str()), (Some("paused"), Some("paused by an operator")));
+    assert_eq!(
+        (paused["run"]["status"].as_str(), paused["run"]["why"].as_str()),
+        (Some("paused"), Some("paused by an operator"))
+    );
     assert!(paused["note"].as_str().unwrap().contains("of 150 messages were already dealt with"), "{paused}");
     let again = stage.orders(&sends, run, "pause").await.good(200);
-    assert_eq!((again["run"]["status"].as_str(), again["note"].as_str()), (Some("paused"), Some("it was paused already")));
+    assert_eq!(
+        (again["run"]["status"].as_str(), again["note"].as_str()),
+        (Some("paused"), Some("it was paused already"))
+    );
     let none = stage.orders(&sends, run, "retry-failed").await.good(200);
     assert_eq!((none["retried"].as_i64(), none["run"]["status"].as_str()), (Some(0), Some("paused")), "{none}");
     let resumed = stage.orders(&sends, run, "resume").await.good(200);
@@ -49,8 +55,16 @@ async fn a_run_is_paused_resumed_and_cancelled() {
     assert!(note.contains("messages are cancelled") && note.contains("already with the provider"), "{note}");
     let sums = stage.over(run).await;
     assert_eq!(stage.run(run).await.status, RunStatus::Cancelled);
-    assert_eq!(sums.of(herald::domain::message::Status::Cancelled) + i64::try_from(stage.accepted_so_far()).unwrap(), 150);
-    for (order, word) in [("pause", "only a run that is running"), ("resume", "neither"), ("cancel", "it is over"), ("retry-failed", "what was cancelled")] {
+    assert_eq!(
+        sums.of(herald::domain::message::Status::Cancelled) + i64::try_from(stage.accepted_so_far()).unwrap(),
+        150
+    );
+    for (order, word) in [
+        ("pause", "only a run that is running"),
+        ("resume", "neither"),
+        ("cancel", "it is over"),
+        ("retry-failed", "what was cancelled"),
+    ] {
         stage.orders(&sends, run, order).await.refused(409, "conflict", &["is cancelled", word]);
     }
     let shown = stage.json(&sends, "GET", &format!("/v1/runs/{run}"), Value::Null).await.good(200);
@@ -104,7 +118,10 @@ async fn who_may_order() {
     let described = stage.json(&reads, "GET", "/openapi.json", Value::Null).await.good(200);
     for order in ["pause", "resume", "cancel", "retry-failed"] {
         let answers = &described["paths"][format!("/v1/runs/{{id}}/{order}")]["post"]["responses"];
-        assert_eq!(answers["200"]["content"]["application/json"]["schema"], json!({ "$ref": "#/components/schemas/Controlled" }));
+        assert_eq!(
+            answers["200"]["content"]["application/json"]["schema"],
+            json!({ "$ref": "#/components/schemas/Controlled" })
+        );
         assert!(answers["409"].is_object(), "{answers}");
     }
     stage.orders(&sends, run, "cancel").await.good(200);

@@ -22,8 +22,7 @@ use crate::{
 
 const NAME: &str = "shipping-delay";
 /// Refused by the provider, or taken and not delivered.
-const BAD: [u32; 12] =
-    [91_211, 91_408, 91_608, 91_612, 91_614, 91_635, 90_003, 90_004, 90_005, 90_006, 90_007, 90_450];
+const BAD: [u32; 12] = [91_211, 91_408, 91_608, 91_612, 91_614, 91_635, 90_003, 90_004, 90_005, 90_006, 90_007, 90_450];
 /// Answers STOP to whatever reaches it.
 const STOPS: u32 = 97_867;
 

@@ -204,7 +204,8 @@ pub async fn ten_thousand_missed_minutes_are_one_row(database: Database) {
     assert_eq!(runs.len(), 1, "{runs:?}");
     let zone = chrono_tz::Europe::Berlin;
     let (from, to) = (schedule::local(first, zone), schedule::local(last, zone));
-    let why = format!("missed: 10,000 due times, from {from} to {to} (Europe/Berlin), herald was not running; grace 1m");
+    let why =
+        format!("missed: 10,000 due times, from {from} to {to} (Europe/Berlin), herald was not running; grace 1m");
     assert_eq!((runs[0].status, runs[0].why.as_str()), (RunStatus::Failed, why.as_str()));
     assert_eq!(stage.sandbox().summary().calls, 0);
     stage.strike().await;
@@ -214,7 +215,8 @@ pub async fn what_could_not_fire_says_so(database: Database) {
     let stage = Stage::set(Setup::new(database)).await;
     let (_, due) = stage.next().await;
     // Its template is there no longer, which nobody could have said through herald.
-    let gone = "UPDATE definitions SET name = 'another' WHERE kind = 'template' AND name = 'case-resolved' RETURNING version";
+    let gone =
+        "UPDATE definitions SET name = 'another' WHERE kind = 'template' AND name = 'case-resolved' RETURNING version";
     stage.number(gone).await;
     stage.number("UPDATE organizations SET revision = revision + 1 RETURNING revision").await;
     stage.go_to(due);
@@ -329,9 +331,13 @@ pub async fn four_schedulers_fire_each_time_once_whatever_breaks_off(database: D
             let racing: Vec<_> = (0..4)
                 .map(|_| {
                     round += 1;
-                    let (store, books, clock) = (stage.app.store.clone(), stage.app.books.clone(), stage.app.clock.clone());
+                    let (store, books, clock) =
+                        (stage.app.store.clone(), stage.app.books.clone(), stage.app.clock.clone());
                     let now = clock.now();
-                    tokio::spawn(cut(async move { Scheduler { store, books, clock }.tick(now).await.unwrap() }, 1 + round * 7 % 160))
+                    tokio::spawn(cut(
+                        async move { Scheduler { store, books, clock }.tick(now).await.unwrap() },
+                        1 + round * 7 % 160,
+                    ))
                 })
                 .collect();
             for task in racing {

@@ -330,8 +330,14 @@ pub async fn a_firing_is_leased_and_finished_once(bench: Bench) {
     }
     assert_eq!(bench.due(at(2_999)).await, []);
     store.set_schedule(&org, configuration(1), Some(at(2_500))).await.unwrap();
-    assert_eq!(lease(2_500, 9_000).await, [DueFiring { configuration: configuration(1), at: at(2_500), decided: None }]);
-    store.finish_firing(&org, DueFiring { configuration: configuration(1), at: at(2_500), decided: None }, None).await.unwrap();
+    assert_eq!(
+        lease(2_500, 9_000).await,
+        [DueFiring { configuration: configuration(1), at: at(2_500), decided: None }]
+    );
+    store
+        .finish_firing(&org, DueFiring { configuration: configuration(1), at: at(2_500), decided: None }, None)
+        .await
+        .unwrap();
     assert_eq!(next().await, None, "never again");
     assert_eq!(bench.due(at(4_999)).await, []);
     store.set_schedule(&org, configuration(2), None).await.unwrap();

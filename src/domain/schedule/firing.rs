@@ -44,7 +44,10 @@ impl Firing {
     pub fn note(&self) -> Option<String> {
         self.shift.map(|shift| match shift {
             Shift::Gap(wall) => {
-                format!("{} does not exist there, as the clocks are put forward: it fires at the next time that does", wall.format("%H:%M:%S"))
+                format!(
+                    "{} does not exist there, as the clocks are put forward: it fires at the next time that does",
+                    wall.format("%H:%M:%S")
+                )
             }
             Shift::Twice => "this time occurs twice, as the clocks are put back: it fires the first time".to_owned(),
         })

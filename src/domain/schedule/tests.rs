@@ -204,7 +204,8 @@ fn daylight_saving_neither_skips_nor_repeats() {
 fn what_was_missed_fires_once_or_is_recorded() {
     let hourly = utc("0 * * * *");
     let at = |hour: u32| ts(&format!("2026-12-01T{hour:02}:00:00Z"));
-    let missed = |hours: &[u32]| Some(Missed { first: at(*hours.first()?), last: at(*hours.last()?), count: hours.len() });
+    let missed =
+        |hours: &[u32]| Some(Missed { first: at(*hours.first()?), last: at(*hours.last()?), count: hours.len() });
     for (now, grace, due) in [
         (at(9), HOUR, Due::Nothing { next: Some(at(10)) }),
         (ts("2026-12-01T09:59:59.999Z"), HOUR, Due::Nothing { next: Some(at(10)) }),
@@ -269,7 +270,9 @@ fn what_the_clocks_make_of_a_time_is_told() {
 /// clocks are moved, in seconds.
 fn changes(zone: Tz, years: std::ops::Range<i32>) -> Vec<(i64, i32)> {
     let offset = |second: i64| {
-        zone.offset_from_utc_datetime(&chrono::DateTime::from_timestamp(second, 0).unwrap().naive_utc()).fix().local_minus_utc()
+        zone.offset_from_utc_datetime(&chrono::DateTime::from_timestamp(second, 0).unwrap().naive_utc())
+            .fix()
+            .local_minus_utc()
     };
     let first = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_time(NaiveTime::MIN).and_utc().timestamp();
     let mut found = Vec::new();
@@ -301,7 +304,8 @@ fn every_change_of_every_zone_neither_skips_nor_repeats() {
             let at = Schedule::at(&[wall.format("%Y-%m-%dT%H:%M:%S").to_string()], zone).unwrap();
             let daily = Schedule::cron(&wall.format("%S %M %H * * *").to_string(), zone).unwrap();
             let from = change.minus(Duration::from_hours(30));
-            let expected = if by > 0 { change } else { change.minus(Duration::from_secs(u64::from(by.unsigned_abs()) / 2)) };
+            let expected =
+                if by > 0 { change } else { change.minus(Duration::from_secs(u64::from(by.unsigned_abs()) / 2)) };
             let what = format!("{zone} {wall} ({by} s at {change})");
             assert_eq!(at.upcoming(from, 3), [expected], "{what}");
             // A gap may reach over midnight: what stands in it belongs to the day that it was meant for.
