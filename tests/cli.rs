@@ -229,6 +229,17 @@ async fn programs_get_one_document() {
     let again = json(&["apply", "acme"], 0).await;
     assert!(again["changes"].as_array().unwrap().iter().all(|change| change["change"] == "unchanged"), "{again}");
     let checked = json(&["check", "acme", "--providers"], 0).await;
+    for told in [&again, &checked] {
+        let firings = &told["firings"][0];
+        assert_eq!(
+            (firings["configuration"].as_str(), firings["timezone"].as_str()),
+            (Some("monthly-reminder"), Some("Europe/Berlin")),
+            "{told}"
+        );
+        let next: Vec<&str> =
+            firings["next"].as_array().unwrap().iter().map(|next| next["local"].as_str().unwrap()).collect();
+        assert!(next.len() == 5 && next.iter().all(|local| local.contains("-01 09:00:00 +0")), "{next:?}");
+    }
     assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 5), "{checked}");
 
     let dry = json(&["send", "shipping-delay", "--csv", "good.csv", "--dry-run"], 0).await;
@@ -253,6 +264,14 @@ async fn programs_get_one_document() {
     assert!(nowhere["error"].as_str().unwrap().contains("--to"), "{nowhere}");
     let over = json(&["run", "pause", id], 2).await;
     assert!(over["error"].as_str().unwrap().contains("is completed"), "{over}");
+    let retried = json(&["run", "retry-failed", id], 0).await;
+    assert_eq!(
+        (retried["retried"].as_u64(), retried["run"]["status"].as_str()),
+        (Some(0), Some("completed")),
+        "{retried}"
+    );
+    let unknown = json(&["run", "cancel", "run_00000000000000000000000000"], 2).await;
+    assert!(unknown["error"].as_str().unwrap().contains("there is no run"), "{unknown}");
 
     let key = json(&["key", "create", "crm", "--scope", "send"], 0).await;
     assert!(key["key"].as_str().unwrap().starts_with("herald_acme_"), "{key}");

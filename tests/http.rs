@@ -11,6 +11,8 @@ mod timeline;
 mod accounts;
 #[path = "http/consents.rs"]
 mod consents;
+#[path = "http/control.rs"]
+mod control;
 #[path = "http/conversations.rs"]
 mod conversations;
 #[path = "http/door.rs"]

@@ -9,6 +9,7 @@ mod callbacks;
 mod cases;
 pub mod codes;
 pub mod consents;
+mod control;
 mod conversations;
 mod doors;
 mod endpoints;
@@ -96,6 +97,7 @@ type Shared = State<Arc<Api>>;
 fn described() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(runs::routes())
+        .merge(control::routes())
         .merge(messages::routes())
         .merge(quota::routes())
         .merge(timeline::routes())

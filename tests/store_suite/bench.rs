@@ -11,7 +11,9 @@ use std::{
 
 use herald::{
     domain::{
+        canary::Guard,
         contact::{ChannelType, Contact, OptIn, Slugs},
+        contact::{Contact, OptIn, Slugs},
         definition::{OnUncertain, Organization},
         fairness::Priority,
         id::{ConfigurationId, MessageId, OrgId, RunId, TemplateId},
@@ -247,6 +249,7 @@ pub fn new_run(priority: Priority) -> NewRun {
             show_in_timeline: false,
             purpose: Purpose::Transactional,
             channel_type: ChannelType::Sms,
+            guard: Guard::none(),
         },
         source: "customers.csv".to_owned(),
         digest: String::new(),
