@@ -173,7 +173,9 @@ impl Found {
             _ => &[name],
         };
         let named = self.texts.iter().filter(|(known, _)| names.contains(&known.as_str()));
-        named.map(|(_, text)| text.clone()).collect()
+        // Senders have numbers, too, and those are no contacts.
+        let of_a_person = |text: &&String| !names.contains(&"receiver") || text.starts_with('+');
+        named.map(|(_, text)| text).filter(of_a_person).cloned().collect()
     }
 
     /// What has this form.
