@@ -1,5 +1,6 @@
 //! The API's description and the page to try it; and what is odd in a path or a query, which is refused in herald's own words.
 
+use herald::http::keys::Scope;
 use reqwest::Method;
 
 use crate::{assert_problem, stage};
@@ -59,6 +60,20 @@ async fn what_is_no_text_names_nothing() {
         assert_problem(&answer, status, code, path);
         // Who asks is asked first.
         assert_problem(&stage.ask(Method::GET, path, None).await, 401, "unauthorized", path);
+    }
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_ends_with_a_body_that_was_not_read() {
+    let stage = stage().await;
+    let key = stage.key_for(&stage.org, Scope::Send).await;
+    let url = format!("{}/v1/consents/%2B4915155500001", stage.base_url);
+    for (bytes, status, ends) in [(3 << 20, 413, true), (100, 400, false)] {
+        let request = stage.client.put(&url).bearer_auth(&key).header("content-type", "application/json");
+        let answer = request.body("x".repeat(bytes)).send().await.unwrap();
+        let said = answer.headers().get("connection").is_some_and(|value| value == "close");
+        assert_eq!((answer.status().as_u16(), said), (status, ends), "{bytes} bytes");
     }
     stage.strike().await;
 }
