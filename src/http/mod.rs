@@ -6,11 +6,13 @@ mod accounts;
 mod auth;
 mod body;
 mod callbacks;
+mod cases;
 pub mod codes;
 pub mod consents;
 mod conversations;
 mod doors;
 mod endpoints;
+mod events;
 mod hooks;
 mod key_routes;
 pub mod keys;
@@ -22,6 +24,7 @@ mod ops;
 pub mod problem;
 mod query;
 mod quota;
+mod requests;
 mod runs;
 mod schemas;
 mod spool;
@@ -103,6 +106,9 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(endpoints::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
+        .merge(requests::routes())
+        .merge(events::routes())
+        .merge(cases::routes())
         .merge(hooks::routes())
         .merge(ops::routes())
 }
