@@ -48,6 +48,7 @@ const TAGS: &[(&str, &str)] = &[
     ("runs", "Firings of a configuration over an audience: how they stand, and their control"),
     ("messages", "Single texts to single contacts"),
     ("events", "What happens in other systems, and fires automatic configurations"),
+    ("cases", "What events have said of cases"),
     ("quota", "What may still be sent in the rolling hour"),
     ("stream", "What happens, as it happens"),
     ("conversations", "What people write back, and what they are answered"),
@@ -139,6 +140,10 @@ fn describe(path: &str, method: &str, operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter {
             parameter.schema = parameter.schema.take().map(without_null);
+            if parameter.name == "Idempotency-Key" && parameter.description.is_none() {
+                parameter.description =
+                    Some("The caller's name for this request: the same is the same answer".to_owned());
+            }
         }
     }
     for (status, name, means) in PROBLEMS {
