@@ -15,6 +15,8 @@ mod consents;
 mod control;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/description.rs"]
+mod description;
 #[path = "http/door.rs"]
 mod door;
 #[path = "http/endpoints.rs"]
