@@ -27,6 +27,8 @@ mod receipts;
 mod replies;
 #[path = "journeys/retries.rs"]
 mod retries;
+#[path = "journeys/rules.rs"]
+mod rules;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
 #[path = "journeys/timeline.rs"]
@@ -93,5 +95,9 @@ journeys! {
     webhooks::an_endpoint_that_hangs_holds_up_no_other;
     webhooks::a_post_that_nobody_kept_word_of_is_made_again;
     webhooks::an_endpoint_in_our_own_network_is_refused;
+    rules::an_evening_run_waits_for_everybodys_morning;
+    rules::what_waits_may_be_cancelled_or_grow_too_old;
+    rules::a_cap_counts_over_all_runs;
+    rules::a_loop_is_broken_after_twenty;
     quota::an_hour_holds_what_it_holds;
 }

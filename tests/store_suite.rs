@@ -30,6 +30,8 @@ mod outbox;
 mod plans;
 #[path = "store_suite/polls.rs"]
 mod polls;
+#[path = "store_suite/rules.rs"]
+mod rules;
 #[path = "store_suite/runs.rs"]
 mod runs;
 #[path = "store_suite/settling.rs"]
@@ -153,6 +155,11 @@ suite! {
     outbox::a_failed_delivery_comes_round_again_until_it_is_given_up,
     outbox::an_endpoint_that_is_gone_hears_nothing_until_it_is_enabled,
     outbox::what_nobody_will_hear_of_is_dropped,
+    rules::marketing_counts_what_was_handed_over_or_came_before,
+    rules::a_cap_holds_whoever_is_first,
+    rules::a_crowd_is_found_by_acceptance,
+    rules::what_is_held_waits_and_is_no_try,
+    rules::what_is_held_can_be_cancelled,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

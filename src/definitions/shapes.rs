@@ -11,6 +11,7 @@ use crate::domain::{
     id::OrgId,
     locale::Locale,
     phone::Country,
+    quiet::TimeOfDay,
     rate::Rate,
     secret_ref::SecretRef,
     time::Span,
@@ -25,6 +26,7 @@ const CEL: &str = "a CEL expression over event, as a text";
 const LOCALE: &str = "a language tag like \"en\"";
 const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
 const AUDIENCE: &str = "either list = \"NAME\" or cases = { status = \"resolved\" }";
+const TIME: &str = "a time of the day like \"21:00\"";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -47,6 +49,9 @@ pub(super) const ORGANIZATION: &[Key] = &[
     may("default_country", "two letters like \"DE\"", reads::<Country>),
     may("quota", "a rate like \"30_000/hour\"", reads::<Rate>),
     may("reserved_for_automatic", "a percentage, 0 to 100", percent),
+    may("frequency_cap", "a rate like \"3/7day\"", reads::<Rate>),
+    with("quiet_hours.from", TIME, reads::<TimeOfDay>),
+    with("quiet_hours.to", TIME, reads::<TimeOfDay>),
     may("templates", "the path of a folder of templates", filled),
 ];
 

@@ -35,7 +35,7 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
     if !configuration.active {
         return Err(NotBegun::Inactive(configuration.name.clone()));
     }
-    book.channel(&configuration.channel)?;
+    let channel = book.channel(&configuration.channel)?;
     let template = book.template(&configuration.template)?;
     Ok(Pinned {
         channel: configuration.channel.clone(),
@@ -44,6 +44,8 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
         valid_for: configuration.valid_for,
         on_uncertain: configuration.on_uncertain,
         show_in_timeline: configuration.show_in_timeline,
+        purpose: template.template.source().purpose,
+        channel_type: channel.channel_type,
     })
 }
 

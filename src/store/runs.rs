@@ -6,6 +6,7 @@ use crate::domain::{
     contact::{Contact, OptIn},
     fairness::Priority,
     id::{ConfigurationId, OrgId, RunId},
+    purpose::Purpose,
     run::{Pinned, REQUEST_SIZE, Run, Sums, Tally},
     time::Timestamp,
 };
@@ -245,8 +246,9 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
         lanes::wake(tx, org, LaneKind::Upkeep, now).await?;
     }
     let sql = "INSERT INTO runs (org_id, run_id, configuration, name, priority, status, why, firing, pinned, source, digest, columns, open_ended,
-                 messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at)
-               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14, $13)
+                 messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at,
+                 marketing, channel_type)
+               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14, $13, $15, $16)
                ON CONFLICT (org_id, configuration, firing) DO NOTHING";
     let pinned = json!(new.pinned).to_string();
     let columns = json!(new.columns).to_string();
@@ -266,7 +268,9 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
             columns,
             open_ended,
             now.millis(),
-            started
+            started,
+            i64::from(new.pinned.purpose == Purpose::Marketing),
+            new.pinned.channel_type.as_str()
         ],
     )
     .await?;
@@ -290,9 +294,9 @@ pub(super) struct Place {
     pub show_in_timeline: bool,
 }
 
-const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_number, recipient, opted_in, repeat, locale, slugs)
+const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_number, recipient, opted_in, repeat, locale, slugs, accepted_at)
   SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), CAST(r.value ->> 1 AS BIGINT), CAST(r.value ->> 2 AS BIGINT), CAST(r.value ->> 3 AS BIGINT),
-    CAST(r.value ->> 4 AS BIGINT), r.value ->> 5, r.value ->> 6
+    CAST(r.value ->> 4 AS BIGINT), r.value ->> 5, r.value ->> 6, $4
   FROM ROWS($1) WHERE 1 = 1";
 
 const INSERT_REQUESTS: &str = "INSERT INTO requests (org_id, run_id, number, priority, state, first_seq, size, due_at, token, attempts, begun, accepted_at)
@@ -357,7 +361,7 @@ pub(super) async fn add_rows(
     }
     let run = place.run.to_string();
     let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
-    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str()]).await?;
+    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str(), now.millis()]).await?;
     let unlinked =
         if place.show_in_timeline { timeline::add_activities(tx, org, place, messages, now).await? } else { 0 };
     let sql = "UPDATE runs SET messages = messages + $1, unlinked = unlinked + $2 WHERE org_id = $3 AND run_id = $4";
