@@ -205,7 +205,27 @@ fn each_rule_is_refused_with_its_file_and_key() {
         (
             "outbound/a.toml",
             templated("[trigger]\nkind = \"scheduled\"\nat = [\"2026-12-01T09:00\"]\n"),
-            "outbound/a.toml: audience.list: missing",
+            "outbound/a.toml: audience: missing",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\nlist = \"people\"\ncases = {}\n"),
+            "outbound/a.toml:5: audience: is both a list and a query over cases; expected either",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\n"),
+            "outbound/a.toml:5: audience: is nobody; expected either list = \"NAME\" or cases",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\ncases = { state = \"resolved\" }\n"),
+            "outbound/a.toml:6: audience.cases.state: unknown key; did you mean \"audience.cases.status\"?",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\ncases = { status = \" \" }\n"),
+            "outbound/a.toml:6: audience.cases.status: is empty; expected the status of a case",
         ),
         (
             "outbound/a.toml",
