@@ -195,7 +195,7 @@ fn each_rule_is_refused_with_its_file_and_key() {
         (
             "outbound/a.toml",
             templated("[trigger]\nkind = \"scheduled\"\n[audience]\nlist = \"people\"\n"),
-            "outbound/a.toml:3: trigger: expected either at",
+            "outbound/a.toml:3: trigger: expected exactly one of at",
         ),
         (
             "outbound/a.toml",

@@ -75,7 +75,7 @@ pub(super) async fn look(tx: &mut Tx<'_>, org: &OrgId, run: RunId, opted_out: i6
         tx.execute(sql, args![opted_out, org.as_str(), id.as_str()]).await?;
     }
     // Locked before its sums are read: of two that write failures at once, the second sees those of the first.
-    let sql = "SELECT status, pinned, watch, canary, open_requests + open_ended FROM runs WHERE org_id = $1 AND run_id = $2 LOCKED ROWS";
+    let sql = "SELECT status, pinned, watch, canary, open_requests + open_ended, canary_size FROM runs WHERE org_id = $1 AND run_id = $2 LOCKED ROWS";
     let Some(row) = tx.row(sql, args![org.as_str(), id.as_str()]).await? else { return Ok(()) };
     if row.parsed::<RunStatus>(0)? != RunStatus::Running || row.int(4)? == 0 {
         return Ok(());
@@ -83,6 +83,11 @@ pub(super) async fn look(tx: &mut Tx<'_>, org: &OrgId, run: RunId, opted_out: i6
     let limits = row.json::<Pinned>(1)?.guard.limits;
     let watch = if row.text(2)?.is_empty() { Watch::default() } else { row.json(2)? };
     let found = figures(tx, org, run).await?;
+    let canary = row.text(3)?;
+    let undecided = [CanaryState::Sending, CanaryState::Waiting].iter().any(|state| state.as_str() == canary);
+    if undecided && found.settled >= row.int(5)? {
+        return Ok(()); // nothing more of its slice goes out: what comes back is awaited, and then decided on as a whole
+    }
     let Some(excess) = limits.judge(found.counts, watch) else {
         let moved = watch.moved_on(found.counts, &limits);
         if moved != watch {
@@ -91,9 +96,7 @@ pub(super) async fn look(tx: &mut Tx<'_>, org: &OrgId, run: RunId, opted_out: i6
         }
         return Ok(());
     };
-    let canary = row.text(3)?;
-    let begins = [CanaryState::Sending, CanaryState::Waiting].iter().any(|state| state.as_str() == canary);
-    let why = in_words(excess, &found, if begins { "canary: " } else { "" });
+    let why = in_words(excess, &found, if undecided { "canary: " } else { "" });
     tracing::warn!(%org, %run, why, "a run fails in bulk and is paused");
     set_aside(tx, org, run).await?;
     let sql = "UPDATE runs SET status = 'paused', why = $1, canary = CASE WHEN canary IN ('sending', 'waiting') THEN 'over' ELSE canary END,
@@ -115,6 +118,8 @@ async fn set_aside(tx: &mut Tx<'_>, org: &OrgId, run: RunId) -> Result<(), Store
 /// What a run's sums say of how it goes.
 pub(super) struct Figures {
     pub counts: Counts,
+    /// Messages that have an end of whatever kind.
+    settled: i64,
     /// The reasons of what failed, the most frequent first.
     reasons: Vec<(String, i64)>,
 }
@@ -126,10 +131,13 @@ pub(super) async fn figures(tx: &mut Tx<'_>, org: &OrgId, run: RunId) -> Result<
     let tallies = tx.rows(sql, args![org.as_str(), id.as_str()]).await?;
     let sql = "SELECT opted_out FROM runs WHERE org_id = $1 AND run_id = $2";
     let opted_out = tx.row(sql, args![org.as_str(), id]).await?.map_or(Ok(0), |row| row.int(0))?;
-    let mut found = Figures { counts: Counts { opted_out, ..Counts::default() }, reasons: Vec::new() };
+    let mut found = Figures { counts: Counts { opted_out, ..Counts::default() }, settled: 0, reasons: Vec::new() };
     for row in &tallies {
         let (status, code, messages) = (row.parsed::<Status>(0)?, row.text(1)?, row.int(2)?);
         let failed = matches!(status, Status::Failed | Status::Undelivered);
+        if status.is_settled() {
+            found.settled += messages;
+        }
         if status.was_tried() {
             found.counts.ended += messages;
         }

@@ -319,8 +319,8 @@ async fn cut<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
 /// between the last chunk and the end. Each time fires once all the same, with everybody on the list.
 pub async fn four_schedulers_fire_each_time_once_whatever_breaks_off(database: Database) {
     const TIMES: usize = 8;
-    let times: Vec<Timestamp> = (0..TIMES).map(|n| utc(&format!("2027-02-{:02}T08:00:00Z", n + 1))).collect();
-    let listed: Vec<String> = (0..TIMES).map(|n| format!("\"2027-02-{:02}T09:00\"", n + 1)).collect();
+    let times: Vec<Timestamp> = (0..TIMES).map(|n| utc(&format!("2027-02-01T{:02}:00:00Z", n + 8))).collect();
+    let listed: Vec<String> = (0..TIMES).map(|n| format!("\"2027-02-01T{:02}:00\"", n + 9)).collect();
     let mut stage = Stage::set(fired_by(database, &format!("at = [{}]", listed.join(", ")))).await;
     stage.running.take().unwrap().stop().await.unwrap();
     let mut round = 0;

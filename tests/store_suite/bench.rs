@@ -13,7 +13,6 @@ use herald::{
     domain::{
         canary::Guard,
         contact::{ChannelType, Contact, OptIn, Slugs},
-        contact::{Contact, OptIn, Slugs},
         definition::{OnUncertain, Organization},
         fairness::Priority,
         id::{ConfigurationId, MessageId, OrgId, RunId, TemplateId},

@@ -76,3 +76,6 @@ impl Missed {
         format!("missed: {due} ({zone}), herald was not running; {then}")
     }
 }
+
+#[cfg(test)]
+mod tests;
