@@ -8,17 +8,23 @@ mod approved;
 mod source;
 
 mod compiled;
+mod currencies;
+mod formats;
 mod helpers;
 mod limits;
 mod parse;
 mod problem;
+mod values;
 
 mod segments;
+mod smart;
 mod starter;
 
 pub use approved::ApprovedContent;
 pub use compiled::{MAX_CHARACTERS, Rendered, RenderedApproved, Template};
 pub use problem::{CompileFault, CompilePlace, CompileProblem, RenderProblem};
 pub use segments::{Encoding, Segments, segments};
+pub use smart::leaving;
 pub use source::{MANIFEST, SourceFault, SourceProblem, TemplateSource};
 pub use starter::starter;
+pub use values::ValueKind;
