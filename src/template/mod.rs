@@ -16,12 +16,14 @@ mod parse;
 mod problem;
 mod values;
 
+mod preview;
 mod segments;
 mod smart;
 mod starter;
 
 pub use approved::ApprovedContent;
 pub use compiled::{MAX_CHARACTERS, Rendered, RenderedApproved, Template};
+pub use preview::{Approved, Cost, Costly, Preview};
 pub use problem::{CompileFault, CompilePlace, CompileProblem, RenderProblem};
 pub use segments::{Encoding, Segments, segments};
 pub use smart::leaving;

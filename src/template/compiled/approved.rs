@@ -93,6 +93,33 @@ impl Template {
         Ok(Rendered { text: approved.text, locale: approved.locale })
     }
 
+    /// The approved content that a contact gets; `None`: there is none, or the contact asks for free text.
+    pub(in super::super) fn approved_for(
+        &self,
+        wanted: Option<&Locale>,
+        slugs: &Slugs,
+    ) -> Option<Result<RenderedApproved, RenderProblem>> {
+        let wishes = Wishes::of(slugs).ok().filter(|wishes| wishes.send_as != Some(SendAs::Text))?;
+        self.has_approved().then(|| self.render_approved(wanted, slugs, Some(&wishes.parameters)))
+    }
+
+    /// What is read when a contact's text is made, and its locale.
+    pub(in super::super) fn read_for(&self, wanted: Option<&Locale>, slugs: &Slugs) -> (&Locale, Vec<&[Piece]>) {
+        let free = Wishes::of(slugs).is_ok_and(|wishes| wishes.send_as == Some(SendAs::Text));
+        match self.content(wanted).filter(|_| self.has_approved() && !free) {
+            None => {
+                let text = self.text(wanted);
+                (&text.locale, vec![&text.pieces])
+            }
+            Some((locale, content)) => {
+                let variables = content.variables.values().map(Vec::as_slice);
+                // Where the approved text is not known, herald's own says what the recipient reads.
+                let own = content.text.is_none().then(|| self.text(Some(locale)).pieces.as_slice());
+                (locale, variables.chain(own).collect())
+            }
+        }
+    }
+
     /// The content that a contact gets: of the wanted locale, of one of its parents, or of the default.
     fn content(&self, wanted: Option<&Locale>) -> Option<(&Locale, &Content)> {
         let found =
