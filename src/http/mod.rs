@@ -16,6 +16,7 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+pub mod preview;
 pub mod problem;
 mod query;
 mod quota;
@@ -82,7 +83,7 @@ type Shared = State<Arc<Api>>;
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
     let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).split_for_parts();
+        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).merge(preview::routes()).split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))
