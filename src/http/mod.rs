@@ -11,7 +11,9 @@ mod conversations;
 mod doors;
 mod endpoints;
 mod hooks;
+mod key_routes;
 pub mod keys;
+mod limit;
 mod messages;
 mod once;
 mod openapi;
@@ -23,6 +25,7 @@ mod quota;
 mod runs;
 mod schemas;
 mod spool;
+mod stream;
 pub mod timeline;
 pub mod views;
 
@@ -52,7 +55,9 @@ use crate::{
     },
     telemetry::Metrics,
 };
+pub use limit::Doorkeeper;
 use problem::Problem;
+use tokio::sync::watch;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -73,6 +78,10 @@ pub struct Api {
     pub reader: Reader,
     /// How providers are called when an account is to be proven.
     pub transport: Transport,
+    /// Who counts requests.
+    pub door: Doorkeeper,
+    /// Turns true when the process is to end: what would go on for ever ends then.
+    pub stopped: watch::Receiver<bool>,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -81,9 +90,13 @@ type Shared = State<Arc<Api>>;
 
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
-    let limit = DefaultBodyLimit::max(api.max_body_bytes);
-    let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).merge(preview::routes()).split_for_parts();
+    let largest = DefaultBodyLimit::max(api.max_body_bytes);
+    let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(quota::routes())
+        .merge(key_routes::routes())
+        .merge(stream::routes())
+        .merge(preview::routes())
+        .split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))
@@ -113,7 +126,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/metrics", get(ops::metrics))
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(limit)
+        .layer(largest)
+        .layer(middleware::from_fn(limit::told))
         .layer(middleware::from_fn_with_state(api.clone(), measure))
         .with_state(api)
 }
