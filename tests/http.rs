@@ -17,6 +17,8 @@ mod conversations;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/preview.rs"]
+mod preview;
 
 use herald::{
     definitions,

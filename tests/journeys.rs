@@ -27,6 +27,8 @@ mod replies;
 mod retries;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
+#[path = "journeys/texts.rs"]
+mod texts;
 #[path = "journeys/timeline.rs"]
 mod timeline;
 #[path = "journeys/webhooks.rs"]
@@ -77,6 +79,7 @@ journeys! {
     control::a_paused_run_rests_and_goes_on;
     control::a_cancelled_run_sends_nothing_more;
     control::a_run_keeps_the_text_that_it_began_with;
+    texts::what_is_previewed_is_what_is_sent_counted_and_shown;
     timeline::a_case_has_a_timeline;
     timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
     webhooks::what_happens_is_told_signed;

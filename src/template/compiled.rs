@@ -201,12 +201,11 @@ impl<'a> Output<'a> {
             match piece {
                 Piece::Literal { text, characters } => self.push(text, *characters),
                 Piece::Slug(slug) => match slug.value(slugs) {
-                    Some(value) => self.push(value, value.chars().take(COUNTED).count()),
+                    Some(value) => self.push_value(value),
                     None => return Err(slug.missing()),
                 },
                 Piece::Helper(helper) => {
-                    let text = helper.write(slugs, self.formats)?;
-                    self.push(&text, text.chars().count());
+                    self.push_value(&helper.write(slugs, self.formats)?);
                 }
                 Piece::If { slug, then, otherwise } => {
                     self.write(if slug.is_true(slugs) { then } else { otherwise }, slugs)?;
@@ -214,6 +213,11 @@ impl<'a> Output<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Somebody else's text may be of any length: it is counted as far as that matters.
+    fn push_value(&mut self, text: &str) {
+        self.push(text, text.chars().take(COUNTED).count());
     }
 
     fn push(&mut self, text: &str, characters: usize) {

@@ -157,7 +157,7 @@ fn said(
             Part::Literal(text) => text,
             Part::Variable(name) => variables.get(name).map_or("", String::as_str),
         };
-        output.push(text, text.chars().count());
+        output.push_value(text);
     }
     output.finish()
 }

@@ -1,6 +1,7 @@
 //! Tables of compiling and rendering.
 
 mod approved;
+mod bounds;
 mod properties;
 
 use super::{super::problem::ALLOWED, *};
