@@ -86,7 +86,10 @@ enum Command {
     #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
     Consent(consent::Command),
     /// Templates, before anything is sent.
-    #[command(subcommand, after_help = "Example: herald template preview case-created --locale fr --set CustomerName=Ana")]
+    #[command(
+        subcommand,
+        after_help = "Example: herald template preview case-created --locale fr --set CustomerName=Ana"
+    )]
     Template(template::Command),
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]

@@ -105,7 +105,9 @@ fn contact(path: &PathBuf, line: u64, expect: Expect<'_>) -> anyhow::Result<Cont
 fn print(out: Out, one: &Shown) {
     match (&one.text, &one.problem) {
         (Some(text), _) => out.line(format!("{}: {text}", one.locale)),
-        (None, Some(problem)) => out.line(format!("{}: cannot be made: {} ({})", one.locale, problem.detail, problem.code)),
+        (None, Some(problem)) => {
+            out.line(format!("{}: cannot be made: {} ({})", one.locale, problem.detail, problem.code))
+        }
         (None, None) => {}
     }
     if !one.missing.is_empty() {

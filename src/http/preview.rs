@@ -172,7 +172,10 @@ async fn show(
     let nothing = || Problem::not_found("the organization defines nothing yet");
     let book = api.books.current(&reader.org).await?.ok_or_else(nothing)?;
     // Compiling and rendering a hundred texts is work for a thread that may take its time.
-    tokio::task::spawn_blocking(move || answer(&book, name, &body.value)).await.map_err(|_| Problem::unwritable())?.map(Json)
+    tokio::task::spawn_blocking(move || answer(&book, name, &body.value))
+        .await
+        .map_err(|_| Problem::unwritable())?
+        .map(Json)
 }
 
 fn answer(book: &Book, name: String, asked: &Asked) -> Result<Previews, Problem> {
@@ -277,7 +280,9 @@ fn refused(code: &'static str, detail: &str, errors: Vec<FieldError>) -> Problem
 
 fn channel<'a>(book: &'a Book, name: &str, errors: &mut Vec<FieldError>) -> Option<&'a Channel> {
     let found = book.channel(name);
-    found.map_err(|problem| errors.push(FieldError { pointer: "/channel".to_owned(), detail: problem.to_string() })).ok()
+    found
+        .map_err(|problem| errors.push(FieldError { pointer: "/channel".to_owned(), detail: problem.to_string() }))
+        .ok()
 }
 
 fn locale(text: &str, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Locale> {
@@ -328,7 +333,8 @@ fn anew(
     channel: Option<&Channel>,
 ) -> Option<TemplateSource> {
     let english = draft.keys().find(|locale| locale.to_string() == "en");
-    let default = english.or_else(|| wanted.filter(|locale| draft.contains_key(locale))).or_else(|| draft.keys().next());
+    let default =
+        english.or_else(|| wanted.filter(|locale| draft.contains_key(locale))).or_else(|| draft.keys().next());
     Some(TemplateSource {
         channel_type: channel.map_or(ChannelType::Sms, |channel| channel.channel_type),
         default_locale: default?.clone(),

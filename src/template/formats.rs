@@ -114,3 +114,22 @@ fn dates(tag: &Tag, look: Look) -> Result<Dates, DateTimeFormatterLoadError> {
         Look::DateTime(Style::Full) => made!(YMDE::long().with_time_hm()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_at_hand_before_the_first_message() {
+        let at = NaiveDateTime::default();
+        let (asked, other) = (Look::Date(Style::Long), Look::DateTime(Style::Long));
+        let euro: Currency = "EUR".parse().unwrap_or_else(|_| panic!("EUR is one"));
+        let formats = Formats::new(&"de".parse().unwrap(), [Ask::Moment(asked), Ask::Moment(asked), Ask::Money(euro)]);
+        assert_eq!((formats.dates.len(), formats.money.len(), formats.numbers.is_some()), (1, 1, false));
+        assert_eq!(formats.moment(asked, at).as_deref(), Some("1. Januar 1970"));
+        assert_eq!((formats.moment(other, at), formats.number(&Decimal::from(1))), (None, None));
+        // A currency that a contact brings along is not known before.
+        let yen = "JPY".parse().unwrap_or_else(|_| panic!("JPY is one"));
+        assert_eq!(formats.money(yen, &Decimal::from(5)).as_deref(), Some("5 ¥"));
+    }
+}

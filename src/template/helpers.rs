@@ -178,7 +178,9 @@ impl Format {
     /// The slug that says how the value is to be formatted, where it is not the template that does.
     fn argument(&self) -> Option<&Slug> {
         match &self.what {
-            What::Moment { zone: Some(Given::Slug(slug)), .. } | What::Money { currency: Given::Slug(slug) } => Some(slug),
+            What::Moment { zone: Some(Given::Slug(slug)), .. } | What::Money { currency: Given::Slug(slug) } => {
+                Some(slug)
+            }
             What::Moment { zone: None | Some(Given::Fixed(_)), .. }
             | What::Number { .. }
             | What::Money { currency: Given::Fixed(_) } => None,

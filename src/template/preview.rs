@@ -83,10 +83,9 @@ impl Preview {
         let written = || template.render(wanted, slugs).map(|rendered| rendered.text).unwrap_or_default();
         let cost = text.as_ref().ok().filter(|_| sms).map(|text| Cost::of(text, written(), smart_encoding));
         let content = template.approved_for(wanted, slugs).and_then(Result::ok);
-        let approved = content.filter(|_| text.is_ok()).map(|content| Approved {
-            content_id: content.content_id,
-            variables: content.variables,
-        });
+        let approved = content
+            .filter(|_| text.is_ok())
+            .map(|content| Approved { content_id: content.content_id, variables: content.variables });
         Self { locale, text, cost, approved, used: spelt(reads.used), missing: spelt(reads.missing) }
     }
 
@@ -237,7 +236,11 @@ mod tests {
             ("de", &[("name", "Ana")], "Name Nick Paid Sum Vip", ""),
         ] {
             let preview = Preview::new(&template, Some(&wanted.parse().unwrap()), &slugs(values), SmartEncoding::Off);
-            assert_eq!((preview.used.join(" ").as_str(), preview.missing.join(" ").as_str()), (used, missing), "{values:?}");
+            assert_eq!(
+                (preview.used.join(" ").as_str(), preview.missing.join(" ").as_str()),
+                (used, missing),
+                "{values:?}"
+            );
             assert_eq!(preview.text.is_ok(), missing.is_empty(), "{:?}", preview.text);
             assert_eq!(preview.locale.to_string(), if wanted == "fr-CA" { "fr" } else { "en" });
         }

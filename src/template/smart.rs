@@ -133,7 +133,8 @@ pub(super) fn quiet(text: String) -> String {
     if text.is_ascii() {
         return text;
     }
-    let instead = |c: char| replacement(c).filter(|_| c == '\u{2019}').or(replacement(c).filter(|one| [" ", "-"].contains(one)));
+    let instead =
+        |c: char| replacement(c).filter(|_| c == '\u{2019}').or(replacement(c).filter(|one| [" ", "-"].contains(one)));
     text.chars().fold(String::with_capacity(text.len()), |mut quiet, c| {
         match instead(c) {
             Some(one) => quiet.push_str(one),

@@ -88,22 +88,22 @@ fn read(text: &str) -> Option<Moment> {
     if let Ok(day) = NaiveDate::from_str(text) {
         return Some(Moment::Day(day));
     }
-    if let Some(clock) = first(&["%H:%M", "%H:%M:%S%.f"], |form| NaiveTime::parse_from_str(text, form).ok()) {
-        return Some(Moment::Clock(clock));
+    let Some((day, clock)) = text.split_once(['T', 't', ' ']) else {
+        let read = |form| NaiveTime::parse_from_str(text, form).ok();
+        return first(&["%H:%M", "%H:%M:%S%.f"], read).map(Moment::Clock);
+    };
+    if clock.contains(['+', '-', 'Z', 'z']) {
+        let clock = clock.strip_suffix(['Z', 'z']).map_or_else(|| clock.to_owned(), |clock| format!("{clock}+00:00"));
+        let text = format!("{day}T{clock}");
+        let read = |form| DateTime::parse_from_str(&text, form).ok();
+        return first(&["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z"], read).map(Moment::Instant);
     }
-    let (day, rest) = text.split_once(['T', 't', ' '])?;
-    let text = format!("{day}T{rest}");
-    if let Some(at) = first(&["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%.f"], |form| {
-        NaiveDateTime::parse_from_str(&text, form).ok()
-    }) {
-        return Some(Moment::Local(at));
-    }
-    let text = text.strip_suffix(['Z', 'z']).map_or_else(|| text.clone(), |rest| format!("{rest}+00:00"));
-    first(&["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z"], |form| DateTime::parse_from_str(&text, form).ok())
-        .map(Moment::Instant)
+    let text = format!("{day}T{clock}");
+    let read = |form| NaiveDateTime::parse_from_str(&text, form).ok();
+    first(&["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"], read).map(Moment::Local)
 }
 
-fn first<T>(forms: &[&str], read: impl Fn(&str) -> Option<T>) -> Option<T> {
+fn first<T>(forms: &[&'static str], read: impl Fn(&'static str) -> Option<T>) -> Option<T> {
     forms.iter().find_map(|form| read(form))
 }
 

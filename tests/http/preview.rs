@@ -21,20 +21,48 @@ async fn a_stored_template_is_shown_in_every_language() {
     let stage = Stage::set(Setup::new(Database::Sqlite)).await;
     let key = stage.key_for(&stage.org, Scope::Read).await;
     let all = stage.json(&key, "POST", PATH, json!({ "contextitems": filled() })).await.good(200);
-    assert_eq!((&all["template"], &all["version"], &all["channel_type"]), (&json!("payment-due"), &json!(1), &json!("sms")));
+    assert_eq!(
+        (&all["template"], &all["version"], &all["channel_type"]),
+        (&json!("payment-due"), &json!(1), &json!("sms"))
+    );
     let previews = all["previews"].as_array().unwrap();
     let told = previews.iter().map(|one| {
         let (text, sms) = (one["text"].as_str().unwrap(), &one["sms"]);
         assert_eq!(one["characters"].as_u64(), Some(text.chars().count() as u64));
         assert_eq!((&one["missing"], &one["problem"], &one["approved"]), (&json!([]), &Value::Null, &Value::Null));
-        format!("{} {} {} in {}, {} left: {text}", one["locale"].as_str().unwrap(), sms["encoding"].as_str().unwrap(), sms["units"], sms["segments"], sms["left"])
+        format!(
+            "{} {} {} in {}, {} left: {text}",
+            one["locale"].as_str().unwrap(),
+            sms["encoding"].as_str().unwrap(),
+            sms["units"],
+            sms["segments"],
+            sms["left"]
+        )
     });
-    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r##"
+    de gsm7 123 in 1, 37 left: Guten Tag Ana, die Rechnung 77 über 1.234,50 € ist am 1. Dezember 2026 fällig. Falls Sie schon bezahlt haben, vielen Dank.
+    el ucs2 124 in 2, 10 left: Γεια σας Ana, το τιμολόγιο 77 ποσού 1.234,50 € λήγει στις 1 Δεκεμβρίου 2026. Αν έχετε ήδη πληρώσει, αγνοήστε αυτό το μήνυμα.
+    en gsm7 117 in 1, 43 left: Hello Ana, invoice 77 of €1,234.50 is due on December 1, 2026. If you have already paid, please ignore this message.
+    fr gsm7 127 in 1, 33 left: Bonjour Ana, votre facture 77 de 1 234,50 € est à régler avant le 1 décembre 2026. Si vous avez déjà payé, ignorez ce message.
+    id gsm7 112 in 1, 48 left: Halo Ana, tagihan 77 sebesar €1.234,50 jatuh tempo pada 1 Desember 2026. Abaikan pesan ini jika sudah membayar.
+    ja ucs2 69 in 1, 1 left: Ana様、請求書77（€1,234.50）のお支払い期限は2026年12月1日です。お支払い済みの場合は、このメッセージをご放念ください。
+    "##);
 
-    let french = stage.json(&key, "POST", PATH, json!({ "locale": "fr-CA", "contextitems": { "customername": "Ana", "Amount": "1,5" } })).await.good(200);
+    let french = stage
+        .json(
+            &key,
+            "POST",
+            PATH,
+            json!({ "locale": "fr-CA", "contextitems": { "customername": "Ana", "Amount": "1,5" } }),
+        )
+        .await
+        .good(200);
     let french = &french["previews"];
     assert_eq!(french.as_array().unwrap().len(), 1);
-    assert_eq!((&french[0]["locale"], &french[0]["text"], &french[0]["sms"]), (&json!("fr"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&french[0]["locale"], &french[0]["text"], &french[0]["sms"]),
+        (&json!("fr"), &Value::Null, &Value::Null)
+    );
     assert_eq!(french[0]["missing"], json!(["Currency", "DueDate", "InvoiceNumber"]));
     assert_eq!(french[0]["used"], json!(["Amount", "Currency", "CustomerName", "DueDate", "InvoiceNumber"]));
     assert_eq!(french[0]["problem"]["code"], json!("missing_slug"));
@@ -67,10 +95,14 @@ async fn a_draft_is_held_to_the_same_rules() {
     let smart = stage.json(&key, "POST", "/v1/templates/brand-new/preview", body(json!(CHANNEL))).await.good(200);
     let one = &smart["previews"][0];
     assert!(one["text"].as_str().unwrap().starts_with("It's Ana... xxx"), "{one}");
-    assert_eq!((&one["sms"]["encoding"], &one["sms"]["segments"], &one["sms"]["ucs2"]), (&json!("gsm7"), &json!(1), &json!([])));
+    assert_eq!(
+        (&one["sms"]["encoding"], &one["sms"]["segments"], &one["sms"]["ucs2"]),
+        (&json!("gsm7"), &json!(1), &json!([]))
+    );
     assert_eq!(one["sms"]["smart_encoding"]["replaced"].as_array().unwrap().len(), 2);
 
-    let draft = json!({ "texts": { "en": "Hi\n{{date}} {{date When style=\"tiny\"}}", "fr": "{{#each A}}x{{/each}}" } });
+    let draft =
+        json!({ "texts": { "en": "Hi\n{{date}} {{date When style=\"tiny\"}}", "fr": "{{#each A}}x{{/each}}" } });
     let wrong = stage.json(&key, "POST", PATH, draft).await;
     wrong.refused(422, "invalid_template", &[]);
     let found = pointers(&wrong.body);
@@ -86,7 +118,10 @@ async fn a_draft_is_held_to_the_same_rules() {
     let found: Vec<_> = pointers(&wrong.body).iter().map(|(pointer, _)| (*pointer).to_owned()).collect();
     assert_eq!(found, ["/channel", "/locale", "/texts/de_de", "/texts/english", "/texts/fr"], "{}", wrong.body);
     let wrong = stage.json(&key, "POST", PATH, json!({ "contextitems": { "A": [] }, "channel": "whatsapp" })).await;
-    assert_eq!(pointers(&wrong.body).iter().map(|(pointer, _)| *pointer).collect::<Vec<_>>(), ["/contextitems/A", "/channel"]);
+    assert_eq!(
+        pointers(&wrong.body).iter().map(|(pointer, _)| *pointer).collect::<Vec<_>>(),
+        ["/contextitems/A", "/channel"]
+    );
     let many: serde_json::Map<_, _> = (0..101).map(|nth| (format!("en-{nth:03}"), json!("x"))).collect();
     let wrong = stage.json(&key, "POST", PATH, json!({ "texts": many })).await;
     assert_eq!(pointers(&wrong.body), [("/texts", "101 texts; expected at most 100")]);
@@ -100,12 +135,17 @@ async fn approved_content_is_shown_as_it_would_be_sent_and_never_with_another_te
     let key = stage.key_for(&stage.org, Scope::Read).await;
     let path = "/v1/templates/appointment-reminder/preview";
     let items = json!({ "CustomerName": "L’Ana", "AppointmentTime": "10:00" });
-    let shown = stage.json(&key, "POST", path, json!({ "locale": "fr-BE", "contextitems": items, "channel": "whatsapp" })).await.good(200);
+    let shown = stage
+        .json(&key, "POST", path, json!({ "locale": "fr-BE", "contextitems": items, "channel": "whatsapp" }))
+        .await
+        .good(200);
     let one = &shown["previews"][0];
     assert_eq!((&one["locale"], &one["sms"]), (&json!("fr"), &Value::Null));
     assert!(one["text"].as_str().unwrap().starts_with("Bonjour L’Ana, nous"), "{one}");
     assert_eq!(one["approved"]["variables"], json!({ "1": "L’Ana", "2": "10:00" }));
-    let wrong = stage.json(&key, "POST", path, json!({ "texts": { "fr": "Salut {{CustomerName}}, {{AppointmentTime}}" } })).await;
+    let wrong = stage
+        .json(&key, "POST", path, json!({ "texts": { "fr": "Salut {{CustomerName}}, {{AppointmentTime}}" } }))
+        .await;
     wrong.refused(422, "invalid_template", &[]);
     let found = pointers(&wrong.body);
     assert!(found[0].0 == "/texts/fr" && found[0].1.contains("says something else than fr.hbs"), "{found:?}");

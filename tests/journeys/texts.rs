@@ -17,14 +17,14 @@ use crate::{
 };
 
 const ENGLISH: &str = "It’s late, {{CustomerName}} – “{{OrderNumber}}” comes on {{date DeliveryDate style=\"full\"}}…";
-const FRENCH: &str =
-    "Désolé {{CustomerName}} : « {{OrderNumber}} » arrivera le {{date DeliveryDate style=\"long\"}}, {{money Fee currency=\"EUR\"}} offerts.";
+const FRENCH: &str = "Désolé {{CustomerName}} : « {{OrderNumber}} » arrivera le {{date DeliveryDate style=\"long\"}}, {{money Fee currency=\"EUR\"}} offerts.";
 
 fn row(nth: u32, locale: &str, date: &str) -> String {
     format!("{},yes,{locale},Ana,AC-{nth},{date},1234.5,incident,CAS-{nth}\n", phone(nth))
 }
 
-const HEADER: &str = "Phone Number,OptIn,Locale,CustomerName,OrderNumber,DeliveryDate,Fee,entityrelationshipname,regardingobjectid\n";
+const HEADER: &str =
+    "Phone Number,OptIn,Locale,CustomerName,OrderNumber,DeliveryDate,Fee,entityrelationshipname,regardingobjectid\n";
 
 pub async fn what_is_previewed_is_what_is_sent_counted_and_shown(database: Database) {
     let mut setup = Setup::new(database);

@@ -185,7 +185,10 @@ fn look_alikes_are_replaced_before_segments_are_counted() {
     assert_eq!(case(ChannelType::Sms, Content::Own).judge(&own), "\"It's \"fine\"...\" in fr-CA");
     assert_eq!(case(ChannelType::Sms, template(false)).judge(&named), "\"Bonjour L'OEil\" in fr");
     assert_eq!(case(ChannelType::WhatsApp, Content::Own).judge(&own), "\"It’s “fine”…\" in fr-CA");
-    assert_eq!(case(ChannelType::WhatsApp, template(true)).judge(&named), "\"Hello L’Œil\" in en by {\"1\": \"L’Œil\"}");
+    assert_eq!(
+        case(ChannelType::WhatsApp, template(true)).judge(&named),
+        "\"Hello L’Œil\" in en by {\"1\": \"L’Œil\"}"
+    );
 }
 
 #[test]

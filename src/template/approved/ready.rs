@@ -135,9 +135,9 @@ fn fit(
         let missing =
             slugs(pieces).into_iter().find(|(slug, _)| !variables.values().any(|v| slugs(v).contains_key(slug)));
         // A slug as it stands is not what the text says of it, if that is a date or an amount.
-        let unlike = formatted(pieces).into_iter().find(|said| {
-            !variables.values().any(|variable| formatted(variable).contains(said))
-        });
+        let unlike = formatted(pieces)
+            .into_iter()
+            .find(|said| !variables.values().any(|variable| formatted(variable).contains(said)));
         if let Some(said) = unlike {
             let words = format!("{file} says {said}, which no variable carries so; {NEVER}");
             return Err(bad(&format!("{key}.{VARIABLES}"), words));

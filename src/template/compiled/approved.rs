@@ -146,11 +146,7 @@ fn written(pieces: &[Piece], slugs: &Slugs, formats: &Formats) -> Result<String,
 }
 
 /// The approved text with its variables put in.
-fn said(
-    parts: &[Part],
-    variables: &BTreeMap<String, String>,
-    formats: &Formats,
-) -> Result<String, RenderProblem> {
+fn said(parts: &[Part], variables: &BTreeMap<String, String>, formats: &Formats) -> Result<String, RenderProblem> {
     let mut output = Output::new(formats);
     for part in parts {
         let text = match part {

@@ -128,7 +128,8 @@ fn format(shape: &Shape, call: &HelperTemplate) -> Result<Format, CompileFault> 
         return Err(CompileFault::UnknownArgument { helper, name: unknown.clone(), expected });
     }
     let arguments = Arguments(&call.hash);
-    let zone = || arguments.given(ZONE, "an IANA name in quotes, like \"Europe/Berlin\", or the slug that has one", zone);
+    let zone =
+        || arguments.given(ZONE, "an IANA name in quotes, like \"Europe/Berlin\", or the slug that has one", zone);
     let what = match shape.name {
         "date" => What::Moment { look: Look::Date(arguments.style()?), zone: zone()? },
         "time" => What::Moment { look: Look::Time, zone: zone()? },
@@ -197,7 +198,7 @@ fn bad(name: &'static str, given: &Parameter, expected: &'static str) -> Compile
     let given = match given {
         Parameter::Literal(literal) => literal.to_string(),
         Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw))) => raw.clone(),
-        _ => "a call in round brackets".to_owned(),
+        Parameter::Name(_) | Parameter::Subexpression(_) | _ => "a call in round brackets".to_owned(),
     };
     CompileFault::BadArgument { name, given: given.chars().take(60).collect(), expected }
 }
@@ -231,7 +232,9 @@ impl fmt::Display for Format {
                 }
                 zone.iter().try_for_each(|zone| argument(f, ZONE, zone))?;
             }
-            What::Number { decimals } => decimals.iter().try_for_each(|decimals| write!(f, " {DECIMALS}={decimals}"))?,
+            What::Number { decimals } => {
+                decimals.iter().try_for_each(|decimals| write!(f, " {DECIMALS}={decimals}"))?
+            }
             What::Money { currency } => argument(f, CURRENCY, currency)?,
         }
         self.otherwise.iter().try_for_each(|text| write!(f, " {DEFAULT}={text:?}"))?;

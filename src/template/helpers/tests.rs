@@ -57,7 +57,8 @@ const WHEN: &[(&str, &str)] = &[("When", "2026-12-01T09:05:00+01:00")];
 
 #[test]
 fn dates_are_written_as_each_language_writes_them() {
-    let text = "{{date When style=\"short\"}} | {{date When}} | {{date When style=\"long\"}} | {{date When style=\"full\"}}";
+    let text =
+        "{{date When style=\"short\"}} | {{date When}} | {{date When style=\"long\"}} | {{date When style=\"full\"}}";
     insta::assert_snapshot!(table(text, WHEN), @r##"
     en: 12/1/26 | Dec 1, 2026 | December 1, 2026 | Tuesday, December 1, 2026
     en-US: 12/1/26 | Dec 1, 2026 | December 1, 2026 | Tuesday, December 1, 2026
@@ -92,7 +93,8 @@ fn times_are_written_as_each_language_writes_them() {
 #[test]
 fn numbers_are_written_as_each_language_writes_them() {
     let values = &[("A", "1234567.891"), ("B", "-1234.5"), ("C", "7")];
-    let text = "{{number A}} | {{number A decimals=2}} | {{number B decimals=0}} | {{number C}} | {{number C decimals=1}}";
+    let text =
+        "{{number A}} | {{number A decimals=2}} | {{number B decimals=0}} | {{number C}} | {{number C decimals=1}}";
     insta::assert_snapshot!(table(text, values), @r##"
     en: 1,234,567.891 | 1,234,567.89 | -1,235 | 7 | 7.0
     en-US: 1,234,567.891 | 1,234,567.89 | -1,235 | 7 | 7.0
@@ -140,9 +142,11 @@ fn a_time_zone_moves_what_has_an_offset_and_nothing_else() {
 
 #[test]
 fn what_a_helper_writes_keeps_a_text_in_gsm() {
-    let text = "{{datetime When style=\"full\"}} {{number A}} {{money A currency=\"EUR\"}} {{money B currency=\"CHF\"}}";
+    let text =
+        "{{datetime When style=\"full\"}} {{number A}} {{money A currency=\"EUR\"}} {{money B currency=\"CHF\"}}";
     let values = &[("When", "2026-05-01T09:05"), ("A", "1234567.5"), ("B", "-1234567.5")];
-    for locale in ["en", "en-US", "de", "de-CH", "fr", "fr-CH", "es", "it", "id", "nl", "sv", "nb", "fi", "et", "pt-BR"] {
+    for locale in ["en", "en-US", "de", "de-CH", "fr", "fr-CH", "es", "it", "id", "nl", "sv", "nb", "fi", "et", "pt-BR"]
+    {
         let text = written(locale, text, values);
         let found = segments(&text);
         assert_eq!((found.encoding, found.first_ucs2), (Encoding::Gsm7, None), "{locale}: {text}");
@@ -200,7 +204,10 @@ fn slugs_of_helpers_are_required_like_others() {
     ] {
         let template = compile("en", text).unwrap();
         let required_slugs = template.required_slugs().iter().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!((required_slugs.as_str(), template.known_slugs().collect::<Vec<_>>().join(" ").as_str()), (required, known));
+        assert_eq!(
+            (required_slugs.as_str(), template.known_slugs().collect::<Vec<_>>().join(" ").as_str()),
+            (required, known)
+        );
     }
 }
 

@@ -100,7 +100,8 @@ fn variables_say_dates_as_the_text_does() {
     for content in [word_for_word, by_place, content(&[("1", "Name"), ("2", said)], None)] {
         let french = whatsapp(&[("en", &text), ("fr", &text)], &[("en", content.clone()), ("fr", content)]);
         let template = Template::compile(&french).unwrap();
-        let rendered = template.render_approved(Some(&locale("fr-CA")), &slugs(&[("name", "Ana"), ("day", "2026-12-01")]), None);
+        let rendered =
+            template.render_approved(Some(&locale("fr-CA")), &slugs(&[("name", "Ana"), ("day", "2026-12-01")]), None);
         let rendered = rendered.unwrap();
         assert_eq!(rendered.variables["2"], "1 décembre 2026");
         assert_eq!(rendered.text, "Hello Ana, see you on 1 décembre 2026.");

@@ -52,10 +52,19 @@ fn long_texts() -> Vec<String> {
     let opened = ["{{#if a}}", "{{else}}", "{{^}}", "{{/if}}", "{{#if a}}x{{/if}}", "{{!", "{{!--", "{{!a}}", "--}}"];
     let quoted = ["\\", "\\{{", "\\\\{{a", "\"", "'", "{{a \"", "{{a '\\'", "{{default a \"x\"}}", "{{default a '}}'"];
     let nested = ["(", "{{(", "[", "{{[", "{{a (b ", "{{a b=", "{{a b=(c ", "{{a.", "{{a/", "../", "@", "|", "as |a|"];
-    let helpers = ["{{date a}}", "{{date a style=\"full\"}}", "{{number a decimals=9}}", "{{money a currency=b}}", "{{time a timezone=b}}"];
+    let helpers = [
+        "{{date a}}",
+        "{{date a style=\"full\"}}",
+        "{{number a decimals=9}}",
+        "{{money a currency=b}}",
+        "{{time a timezone=b}}",
+    ];
     let all = [&braces[..], &opened, &quoted, &nested, &helpers].concat();
     let whole = |part: &&str| part.repeat(5_000 / part.chars().count());
-    all.iter().map(whole).chain(all.windows(2).map(|two| two.concat().repeat(5_000 / two.concat().chars().count()))).collect()
+    all.iter()
+        .map(whole)
+        .chain(all.windows(2).map(|two| two.concat().repeat(5_000 / two.concat().chars().count())))
+        .collect()
 }
 
 #[test]
@@ -90,7 +99,8 @@ fn huge_values_are_cut_off_while_the_text_is_made() {
     let blank = " ".repeat(HUGE);
     let many = |piece: &str| piece.repeat(5_000 / piece.len());
     let all = slugs(&[("a", &huge), ("b", &blank)]);
-    for text in [many("{{a}}"), many("{{default a 'x'}}"), many("{{default b 'xxxxx'}}"), many("{{#if a}}{{a}}{{/if}}")] {
+    for text in [many("{{a}}"), many("{{default a 'x'}}"), many("{{default b 'xxxxx'}}"), many("{{#if a}}{{a}}{{/if}}")]
+    {
         let Ok(template) = Template::compile(&source(&[("en", &text)])) else { continue };
         let found = template.render(None, &all).unwrap_err();
         let RenderProblem::TooLong { characters } = found else { panic!("{found:?}") };
@@ -100,7 +110,8 @@ fn huge_values_are_cut_off_while_the_text_is_made() {
         assert!(output.text.len() <= 4 * MAX_CHARACTERS, "what is too long is not kept: {}", output.text.len());
     }
     // Blanks are no value, however many; and no helper reads on in what it cannot use.
-    for text in ["{{b}}", "{{date b}}", "{{date a}}", "{{number a}}", "{{money a currency=a}}", "{{time a timezone=a}}"] {
+    for text in ["{{b}}", "{{date b}}", "{{date a}}", "{{number a}}", "{{money a currency=a}}", "{{time a timezone=a}}"]
+    {
         let template = Template::compile(&source(&[("en", text)])).unwrap();
         let found = template.render(None, &all).unwrap_err();
         assert!(found.to_string().len() < 200, "{found}");
