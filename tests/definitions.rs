@@ -292,6 +292,11 @@ fn senders_are_what_their_provider_carries_and_stand_ins_are_of_use() {
             vec![(CHANNEL.0, sms("fallback = \"b\"\n"))],
             "channels/sms.toml:4: fallback: there is no channel \"b\"; expected one of: wa",
         ),
+        (vec![(CHANNEL.0, sms("smart_encoding = true\n"))], ""),
+        (
+            vec![(WHATSAPP.0, format!("{}smart_encoding = true\n", WHATSAPP.1))],
+            "channels/wa.toml:4: smart_encoding: is for SMS, where look-alikes cost segments",
+        ),
         (vec![(CHANNEL.0, sms("fallback = \"sms\"\n"))], "channels/sms.toml:4: fallback: is this channel itself"),
         (
             vec![(CHANNEL.0, sms("fallback = \"wa\"\n"))],

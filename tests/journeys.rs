@@ -33,6 +33,8 @@ mod retries;
 mod rules;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
+#[path = "journeys/texts.rs"]
+mod texts;
 #[path = "journeys/timeline.rs"]
 mod timeline;
 #[path = "journeys/webhooks.rs"]
@@ -99,6 +101,7 @@ journeys! {
     limits::people_who_say_stop_speak_against_the_rest;
     limits::a_run_that_begins_to_fail_stops_itself;
     limits::orders_at_random_keep_every_run_exact;
+    texts::what_is_previewed_is_what_is_sent_counted_and_shown;
     timeline::a_case_has_a_timeline;
     timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
     webhooks::what_happens_is_told_signed;

@@ -104,6 +104,7 @@ pub(super) const CHANNEL: &[Key] = &[
     may("attachments.from_organization", SWITCH, reads::<bool>),
     may("locale", LOCALE, reads::<Locale>),
     may("fallback", "the name of another channel", filled),
+    may("smart_encoding", SWITCH, reads::<bool>),
 ];
 
 /// `outbound/NAME.toml`, without its trigger's own keys.

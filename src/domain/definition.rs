@@ -102,6 +102,19 @@ pub struct Channel {
     /// The channel that its messages leave through while its account is stopped or does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
+    /// Whether typographic look-alikes in its texts are replaced by characters of GSM-7; for SMS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub smart_encoding: bool,
+}
+
+/// What becomes of typographic look-alikes (curly quotes, long dashes, no-break spaces) in a text that leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SmartEncoding {
+    /// They stay.
+    #[default]
+    Off,
+    /// They are replaced by characters of GSM-7.
+    On,
 }
 
 /// What a sender is.
@@ -130,6 +143,14 @@ pub struct Attachments {
 }
 
 impl Channel {
+    /// What becomes of look-alikes in what leaves through it. What WhatsApp has approved is never touched.
+    pub fn smart_encoding(&self) -> SmartEncoding {
+        match self.channel_type {
+            ChannelType::Sms if self.smart_encoding => SmartEncoding::On,
+            ChannelType::Sms | ChannelType::WhatsApp => SmartEncoding::Off,
+        }
+    }
+
     /// What may leave in a second, by the channel's own word or by its kind.
     pub fn pace(&self, provider: ProviderKind) -> Rate {
         self.pace.unwrap_or_else(|| pace::default_rate(provider, self.channel_type, self.number_type))

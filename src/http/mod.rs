@@ -22,6 +22,7 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+pub mod preview;
 pub mod problem;
 mod query;
 mod quota;
@@ -108,6 +109,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(endpoints::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
+        .merge(preview::routes())
         .merge(requests::routes())
         .merge(events::routes())
         .merge(cases::routes())
