@@ -11,6 +11,8 @@ mod timeline;
 mod accounts;
 #[path = "http/consents.rs"]
 mod consents;
+#[path = "http/control.rs"]
+mod control;
 #[path = "http/conversations.rs"]
 mod conversations;
 #[path = "http/description.rs"]
@@ -19,6 +21,8 @@ mod description;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/preview.rs"]
+mod preview;
 #[path = "http/requests.rs"]
 mod requests;
 

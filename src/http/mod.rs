@@ -9,6 +9,7 @@ mod callbacks;
 mod cases;
 pub mod codes;
 pub mod consents;
+mod control;
 mod conversations;
 mod doors;
 mod endpoints;
@@ -21,6 +22,7 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+pub mod preview;
 pub mod problem;
 mod query;
 mod quota;
@@ -97,6 +99,7 @@ type Shared = State<Arc<Api>>;
 fn described() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(runs::routes())
+        .merge(control::routes())
         .merge(messages::routes())
         .merge(quota::routes())
         .merge(timeline::routes())
@@ -106,6 +109,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(endpoints::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
+        .merge(preview::routes())
         .merge(requests::routes())
         .merge(events::routes())
         .merge(cases::routes())
