@@ -99,7 +99,8 @@ fn huge_values_are_cut_off_while_the_text_is_made() {
     let blank = " ".repeat(HUGE);
     let many = |piece: &str| piece.repeat(5_000 / piece.len());
     let all = slugs(&[("a", &huge), ("b", &blank)]);
-    for text in [many("{{a}}"), many("{{default a 'x'}}"), many("{{default b 'xxxxxxxxxx'}}"), many("{{#if a}}{{a}}{{/if}}")]
+    for text in
+        [many("{{a}}"), many("{{default a 'x'}}"), many("{{default b 'xxxxxxxxxx'}}"), many("{{#if a}}{{a}}{{/if}}")]
     {
         let Ok(template) = Template::compile(&source(&[("en", &text)])) else { continue };
         let found = template.render(None, &all).unwrap_err();
