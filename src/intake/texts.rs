@@ -48,6 +48,10 @@ pub(super) fn of_contact(problem: &RenderProblem) -> Refused {
             let field = format!("{items}/{}", pointed(name));
             Refused::new("missing_slug", field, "is missing or blank; the template needs a value here")
         }
+        RenderProblem::InvalidValue { name, kind, .. } => {
+            let message = format!("is not {}; expected {}", kind.name(), kind.expected());
+            Refused::new("invalid_value", format!("{items}/{}", pointed(name)), message)
+        }
         RenderProblem::TooLong { characters } => {
             let message = format!("makes a text of {characters} characters; at most {MAX_CHARACTERS} are allowed");
             Refused::new("message_too_long", items, message)
