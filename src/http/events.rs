@@ -137,7 +137,9 @@ fn read(body: Value, now: Timestamp) -> Result<Vec<StoredEvent>, Problem> {
     let refuse = |code, words: String| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, words));
     let (events, within) = match body {
         Value::Array(events) => (events, true),
-        one => (vec![one], false),
+        one @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            (vec![one], false)
+        }
     };
     if events.is_empty() || events.len() > MOST {
         let words = format!("the call has {} events; expected 1 to {MOST}", events.len());

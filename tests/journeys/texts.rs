@@ -70,7 +70,7 @@ pub async fn what_is_previewed_is_what_is_sent_counted_and_shown(database: Datab
         assert_eq!(stage.texts_to(&phone(nth)), [text]);
         assert_eq!(segments(text).first_ucs2, None, "{text}");
         let page = timelines.regarding(&book, &format!("CAS-{nth}"), None, stage.app.clock.now()).await.unwrap();
-        assert_eq!(items(&page)[0]["text"].as_str(), Some(text), "what is shown is what was sent");
+        assert_eq!(serde_json::json!(items(&page))[0]["text"].as_str(), Some(text), "what is shown is what was sent");
     }
     assert_eq!(preview.texts["en"].sample, expected[0].1);
 

@@ -224,6 +224,7 @@ fn look_alikes_are_replaced_before_segments_are_counted() {
         content,
         wrote: Some(2),
         opted_out: false,
+        rules: Rules::default(),
         now: NOW,
     };
     let (own, named) = (message(r#"{"text":"It’s “fine”…"}"#), message(r#"{"name":"L’Œil"}"#));
