@@ -38,6 +38,7 @@ codes! {
     channel_unusable [409] "The channel, or its account, is gone or cannot be put together; mend its definition.";
     configuration_inactive [409] "The outbound configuration is inactive, and nothing is sent through it until it is active again.";
     configuration_unusable [409] "What the outbound configuration names cannot be used; the detail says what and why.";
+    conflict [409] "It is in no state for this; the detail says in which it is. Look again, and try again.";
     conversation_ended [409] "What has ended is not opened again; when the contact writes, another conversation begins.";
     duplicate_column [422] "Two columns of the file have the same name; rename or remove one of them.";
     empty_file [422] "The file is empty; expected a header line and one line for each row.";
@@ -58,6 +59,7 @@ codes! {
     invalid_number [400] "The number in the path is not a possible one; write it in international form.";
     invalid_query [400] "A part of the query is unknown, missing, there twice, or not what it must be; the detail names it.";
     invalid_rows [422] "Rows of the file are wrong, and nothing was taken in; mend what `errors` names, or leave those rows out with `on_invalid=skip`.";
+    invalid_template [422] "The draft cannot be a template; `errors` says what is wrong and where.";
     media_not_allowed [422] "The channel sends no attachments; leave them out, or let its definition allow them.";
     method_not_allowed [405] "The path does not take this method; the header `Allow` names those that it takes.";
     missing_columns [422] "The file lacks columns that the template needs; the detail names them.";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -16,7 +16,7 @@ use super::{
     auth::Sender,
     once::once,
     problem::Problem,
-    query,
+    query::{self, Path},
     views::{self, Audit},
 };
 use crate::{
@@ -47,37 +47,41 @@ struct Controlled {
     retried: u64,
 }
 
-/// Send nothing more of a run for now
+/// Sends nothing more of a run for now
 ///
 /// Requests in flight stop before their next messages. A run that is paused already stays so, and the note says it.
-#[utoipa::path(post, path = "/v1/runs/{id}/pause", tag = "runs", params(("id" = RunId, Path), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/runs/{id}/pause", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+    security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is in no state for it")))]
 async fn pause(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::Pause, "pause").await
 }
 
-/// Go on with a run that is paused or held
+/// Goes on with a run that is paused or held
 ///
 /// What its canary held back is released, if that was what paused it. What has failed so far does not pause it again.
-#[utoipa::path(post, path = "/v1/runs/{id}/resume", tag = "runs", params(("id" = RunId, Path), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/runs/{id}/resume", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+    security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is neither paused nor held")))]
 async fn resume(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::Resume, "resume").await
 }
 
-/// End a run: what is not yet sent is cancelled
+/// Ends a run: what is not yet sent is cancelled
 ///
 /// What a provider has cannot be called back; the answer says how many messages that is.
-#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", params(("id" = RunId, Path), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+    security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is over")))]
 async fn cancel(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::Cancel, "cancel").await
 }
 
-/// Put a run's failed and undelivered messages back into the queue
+/// Puts a run's failed and undelivered messages back into the queue
 ///
 /// A run that is stopped stays so until it is resumed.
-#[utoipa::path(post, path = "/v1/runs/{id}/retry-failed", tag = "runs", params(("id" = RunId, Path), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/runs/{id}/retry-failed", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+    security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is in no state for it")))]
 async fn retry_failed(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::RetryFailed, "retry-failed").await

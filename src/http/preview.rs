@@ -3,11 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -18,6 +14,7 @@ use super::{
     auth::Reader,
     body::Body,
     problem::{FieldError, Problem},
+    query::Path,
 };
 use crate::{
     book::{Book, Unusable},
@@ -154,14 +151,14 @@ pub struct Character {
     pub places: Vec<usize>,
 }
 
-/// What a contact would get of a template
+/// Shows what a contact would get of a template
 ///
 /// The text in the contact's language, or in every language; for SMS with its encoding, its segments, the characters that make it
 /// dear, and what `smart_encoding` would save. `texts` is a draft, held to the same rules as a template that is saved.
 #[utoipa::path(
     post, path = "/v1/templates/{name}/preview", tag = "templates",
     params(("name" = String, Path, description = "The template's name")),
-    request_body = Asked, responses((status = 200, body = Previews))
+    request_body = Asked, security(("key" = ["read"])), responses((status = 200, body = Previews))
 )]
 async fn show(
     State(api): Shared,
