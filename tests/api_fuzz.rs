@@ -4,7 +4,7 @@
 //! Held: no answer is a 5xx; each has a status that is described, and a body of the form that is described for it, with nothing
 //! beyond; who may not ask is told so before anything else; another organization's things are not there.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
 
 #[path = "api_fuzz/asked.rs"]
 mod asked;

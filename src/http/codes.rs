@@ -108,6 +108,7 @@ codes! {
     invalid_templateparameters [] "Expected a JSON object of names and texts.";
     invalid_time [] "Expected a point in time, like `2026-11-18T11:06:40Z`.";
     invalid_timezone [] "Expected an IANA name, like `Europe/Berlin`.";
+    invalid_value [] "The template cannot write the value as what it is to be: a date, a number, an amount of money.";
     invalid_variable [] "The value cannot stand in the approved text.";
     message_too_long [] "The row makes a text of more than 1,600 characters.";
     missing_slug [] "The template needs a value here.";

@@ -164,29 +164,26 @@ fn describe(path: &str, method: &str, operation: &mut Operation) {
 }
 
 /// What can be left out of a query or of the headers is left out: there is no null in them.
-fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
-    match schema {
-        RefOr::T(Schema::OneOf(mut one)) => {
-            one.items.retain(|item| json!(item)["type"] != "null");
-            match one.items.pop() {
-                Some(only) if one.items.is_empty() => only,
-                last => {
-                    one.items.extend(last);
-                    RefOr::T(Schema::OneOf(one))
-                }
-            }
+fn without_null(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    if let RefOr::T(Schema::OneOf(forms)) = &mut schema {
+        forms.items.retain(|item| json!(item)["type"] != "null");
+        if forms.items.len() == 1
+            && let Some(only) = forms.items.pop()
+        {
+            return only;
         }
-        RefOr::T(Schema::Object(mut object)) => {
-            if let SchemaType::Array(types) = &mut object.schema_type {
-                types.retain(|one| *one != Type::Null);
-                if let [only] = types.as_slice() {
-                    object.schema_type = SchemaType::Type(only.clone());
-                }
-            }
-            RefOr::T(Schema::Object(object))
-        }
-        other => other,
     }
+    if let RefOr::T(Schema::Object(object)) = &mut schema
+        && let SchemaType::Array(types) = &mut object.schema_type
+    {
+        types.retain(|one| *one != Type::Null);
+        if types.len() == 1
+            && let Some(only) = types.pop()
+        {
+            object.schema_type = SchemaType::Type(only);
+        }
+    }
+    schema
 }
 
 /// Whether an operation can answer with this status, going by its form.

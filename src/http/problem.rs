@@ -55,7 +55,6 @@ pub(super) struct ProblemView<'p> {
 /// What is wrong with one part of a body.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FieldError)]
-#[expect(dead_code, reason = "says how errors look; each is written as what it is")]
 pub(super) struct FieldErrorView {
     /// Which part: a JSON pointer.
     pointer: String,

@@ -70,10 +70,7 @@ pub fn text(operation: &Operation, name: &str, schema: &Value, kind: Kind, found
     while kind == Kind::Good && drawn.is_null() {
         drawn = value(operation, name, schema, kind, found, dice);
     }
-    let text = match drawn {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
+    let text = drawn.as_str().map_or_else(|| drawn.to_string(), str::to_owned);
     // What is longer does not go into an address.
     text.chars().take(LONGEST).collect()
 }
@@ -103,10 +100,13 @@ pub fn value(operation: &Operation, name: &str, schema: &Value, kind: Kind, foun
         }
         return whole.into();
     }
-    let types: Vec<&str> = match &schema["type"] {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
-        other => other.as_str().into_iter().collect(),
-    };
+    let kinds = &schema["type"];
+    let types: Vec<&str> = kinds
+        .as_array()
+        .map_or_else(|| vec![kinds], |kinds| kinds.iter().collect())
+        .into_iter()
+        .filter_map(Value::as_str)
+        .collect();
     match types.choose(dice).copied() {
         Some("string") => string(name, schema, kind, found, dice),
         Some("integer" | "number") => number(schema, dice),
