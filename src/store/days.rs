@@ -1,6 +1,8 @@
 //! Runs of a day: what events, and programs that hand contacts over, amount to in one configuration. Contacts that come close
 //! together share a request: the last one of the run waits for company for a moment, as long as it is not full.
 
+use serde_json::{Value, json};
+
 use crate::domain::{
     id::{OrgId, RunId},
     run::{REQUEST_SIZE, RunStatus},
@@ -214,13 +216,13 @@ async fn request_the_rest(
     let first = |done: usize| place.after + 1 + i64::try_from(joined + done).unwrap_or(0);
     let waits = batch.company.filter(|company| last < company.enough && company.until > batch.due && last > 0);
     let Some(company) = waits else {
-        return runs::add_requests(tx, org, place, first(0), rest, now).await;
+        return add_requests(tx, org, place, first(0), rest, now).await;
     };
     let full = rest - last;
-    runs::add_requests(tx, org, place, first(0), full, now).await?;
+    add_requests(tx, org, place, first(0), full, now).await?;
     let requests = place.requests + i64::try_from(full / REQUEST_SIZE).unwrap_or(0);
     let waiting = Place { requests, due: company.until, run: place.run, ..*place };
-    runs::add_requests(tx, org, &waiting, first(full), last, now).await
+    add_requests(tx, org, &waiting, first(full), last, now).await
 }
 
 /// Keeps what was refused, numbered after what was refused before.
@@ -233,4 +235,41 @@ async fn refuse(tx: &mut Tx<'_>, org: &OrgId, run: RunId, rejected: &[Rejected])
     let numbered: Vec<Rejected> =
         rejected.iter().cloned().zip(last + 1..).map(|(row, number)| Rejected { row: number, ..row }).collect();
     runs::add_rejected(tx, org, run, &numbered).await
+}
+
+const INSERT_REQUESTS: &str = "INSERT INTO requests (org_id, run_id, number, priority, state, first_seq, size, due_at, token, attempts, begun, accepted_at)
+  SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), $4, $5, CAST(r.value ->> 1 AS BIGINT), CAST(r.value ->> 2 AS BIGINT), $6, 0, 0, 0, $7
+  FROM ROWS($1) WHERE 1 = 1";
+
+/// Adds requests for so many messages from `first` on, a hundred in each, and counts them on the run.
+pub(super) async fn add_requests(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    place: &Place,
+    mut first: i64,
+    messages: usize,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let starts = (0..messages).step_by(REQUEST_SIZE).zip(place.requests + 1..);
+    let requests: Vec<Value> = starts
+        .map(|(start, number)| {
+            let size = i64::try_from((messages - start).min(REQUEST_SIZE)).unwrap_or(0);
+            let row = json!([number, first, size]);
+            first += size;
+            row
+        })
+        .collect();
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let (run, count) = (place.run.to_string(), i64::try_from(requests.len()).unwrap_or(0));
+    let json = Value::from(requests).to_string();
+    tx.execute(
+        INSERT_REQUESTS,
+        args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()],
+    )
+    .await?;
+    let sql = "UPDATE runs SET requests = requests + $1, open_requests = open_requests + $1 WHERE org_id = $2 AND run_id = $3";
+    tx.execute(sql, args![count, org.as_str(), run]).await?;
+    Ok(())
 }

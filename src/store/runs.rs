@@ -8,7 +8,7 @@ use crate::domain::{
     fairness::Priority,
     id::{ConfigurationId, OrgId, RunId},
     purpose::Purpose,
-    run::{Pinned, REQUEST_SIZE, Run, Sums, Tally},
+    run::{Pinned, Run, Sums, Tally},
     time::Timestamp,
 };
 
@@ -305,10 +305,6 @@ const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_nu
     CAST(r.value ->> 4 AS BIGINT), r.value ->> 5, r.value ->> 6, $4
   FROM ROWS($1) WHERE 1 = 1";
 
-const INSERT_REQUESTS: &str = "INSERT INTO requests (org_id, run_id, number, priority, state, first_seq, size, due_at, token, attempts, begun, accepted_at)
-  SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), $4, $5, CAST(r.value ->> 1 AS BIGINT), CAST(r.value ->> 2 AS BIGINT), $6, 0, 0, 0, $7
-  FROM ROWS($1) WHERE 1 = 1";
-
 /// Adds messages and the requests that hold them, a hundred in each, and counts them on the run.
 pub(super) async fn add_messages(
     tx: &mut Tx<'_>,
@@ -317,41 +313,8 @@ pub(super) async fn add_messages(
     messages: &[NewMessage],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    add_requests(tx, org, place, place.after + 1, messages.len(), now).await?;
+    days::add_requests(tx, org, place, place.after + 1, messages.len(), now).await?;
     add_rows(tx, org, place, messages, now).await
-}
-
-/// Adds requests for so many messages from `first` on, a hundred in each, and counts them on the run.
-pub(super) async fn add_requests(
-    tx: &mut Tx<'_>,
-    org: &OrgId,
-    place: &Place,
-    mut first: i64,
-    messages: usize,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let starts = (0..messages).step_by(REQUEST_SIZE).zip(place.requests + 1..);
-    let requests: Vec<Value> = starts
-        .map(|(start, number)| {
-            let size = i64::try_from((messages - start).min(REQUEST_SIZE)).unwrap_or(0);
-            let row = json!([number, first, size]);
-            first += size;
-            row
-        })
-        .collect();
-    if requests.is_empty() {
-        return Ok(());
-    }
-    let (run, count) = (place.run.to_string(), i64::try_from(requests.len()).unwrap_or(0));
-    let json = Value::from(requests).to_string();
-    tx.execute(
-        INSERT_REQUESTS,
-        args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()],
-    )
-    .await?;
-    let sql = "UPDATE runs SET requests = requests + $1, open_requests = open_requests + $1 WHERE org_id = $2 AND run_id = $3";
-    tx.execute(sql, args![count, org.as_str(), run]).await?;
-    Ok(())
 }
 
 /// Adds messages to a run whose requests hold them, and counts them on it.
