@@ -59,7 +59,7 @@ pub async fn recount(app: &App, org: &OrgId, id: RunId) -> Result<Audit, Failure
     Ok(Audit::Counted(differences))
 }
 
-/// Follows a run until it is over or waits for a person; a broken engine ends the wait.
+/// Follows a run until it is over, or waits for a person or a morning; a broken engine ends the wait.
 pub async fn follow(app: &App, running: &mut Running, out: Out, org: &OrgId, id: RunId) -> Result<Followed, Failure> {
     let gone = || anyhow::anyhow!("run {id} is gone");
     let first = app.store.run(org, id).await?.ok_or_else(gone)?;
@@ -68,7 +68,8 @@ pub async fn follow(app: &App, running: &mut Running, out: Out, org: &OrgId, id:
         let sums = app.store.sums(org, id).await?;
         let run = app.store.run(org, id).await?.ok_or_else(gone)?;
         bar.set_position(u64::try_from(sums.messages - sums.waiting()).unwrap_or(0));
-        if run.status.is_over() || matches!(run.status, RunStatus::Paused | RunStatus::Held) {
+        let all_held = sums.held() > 0 && sums.held() == sums.waiting();
+        if run.status.is_over() || all_held || matches!(run.status, RunStatus::Paused | RunStatus::Held) {
             break;
         }
         if !out.is_watched() && round.is_multiple_of(LINE_EVERY) && round > 0 {
