@@ -6,10 +6,14 @@
 pub mod access;
 pub mod accounts;
 pub mod answers;
+pub mod audiences;
 pub mod callbacks;
+pub mod canary;
+pub mod cases;
 pub mod consents;
 pub mod control;
 pub mod conversations;
+pub mod days;
 pub mod db;
 pub mod definitions;
 pub mod deliveries;
@@ -34,6 +38,7 @@ pub mod states;
 pub mod streams;
 pub mod timeline;
 mod told;
+mod watch;
 
 use std::{str::FromStr, time::Duration};
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
+    canary::Canary,
     contact::{Contact, OptIn},
     fairness::Priority,
     id::{ConfigurationId, OrgId, RunId},
@@ -15,7 +16,7 @@ use super::{
     Store, StoreError,
     db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
-    settle, timeline,
+    timeline,
 };
 
 /// A run that is to begin.
@@ -85,7 +86,7 @@ pub struct Rejected {
 
 const RUN: &str =
     "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
-  open_requests, dispatched, created_at, started_at, finished_at, unlinked FROM runs";
+  open_requests, dispatched, created_at, started_at, finished_at, unlinked, canary, canary_size, canary_decided, opted_out FROM runs";
 
 fn read_run(row: &Row) -> Result<Run, StoreError> {
     Ok(Run {
@@ -107,7 +108,18 @@ fn read_run(row: &Row) -> Result<Run, StoreError> {
         started_at: row.maybe_int(15)?.map(Timestamp::from_millis),
         finished_at: row.maybe_int(16)?.map(Timestamp::from_millis),
         unlinked: row.int(17)?,
+        canary: read_canary(row, 18)?,
+        opted_out: row.int(21)?,
     })
+}
+
+/// Reads a first slice from three columns, beginning at `first` with how far it has come.
+fn read_canary(row: &Row, first: usize) -> Result<Option<Canary>, StoreError> {
+    if row.text(first)?.is_empty() {
+        return Ok(None);
+    }
+    let decided_at = row.maybe_int(first + 2)?.map(Timestamp::from_millis);
+    Ok(Some(Canary { state: row.parsed(first)?, messages: row.int(first + 1)?, decided_at }))
 }
 
 impl Store {
@@ -143,24 +155,6 @@ impl Store {
         add_rejected(&mut tx, org, run, rejected).await?;
         let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        tx.commit().await
-    }
-
-    /// The audience is complete: its requests may be claimed from now on.
-    pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
-        // that it is too late. Nobody else waits for requests that are importing.
-        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
-        let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else {
-            return Ok(()); // open already, or never to be opened
-        };
-        let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        settle::complete(&mut tx, org, run, now).await?;
         tx.commit().await
     }
 
@@ -323,36 +317,62 @@ pub(super) async fn add_messages(
     messages: &[NewMessage],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let run = place.run.to_string();
-    let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
-    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str(), now.millis()]).await?;
+    add_requests(tx, org, place, place.after + 1, messages.len(), now).await?;
+    add_rows(tx, org, place, messages, now).await
+}
 
-    let sizes = messages.chunks(REQUEST_SIZE).map(|chunk| i64::try_from(chunk.len()).unwrap_or(0));
-    let mut first = place.after + 1;
-    let requests: Vec<Value> = sizes
-        .zip(place.requests + 1..)
-        .map(|(size, number)| {
+/// Adds requests for so many messages from `first` on, a hundred in each, and counts them on the run.
+pub(super) async fn add_requests(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    place: &Place,
+    mut first: i64,
+    messages: usize,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let starts = (0..messages).step_by(REQUEST_SIZE).zip(place.requests + 1..);
+    let requests: Vec<Value> = starts
+        .map(|(start, number)| {
+            let size = i64::try_from((messages - start).min(REQUEST_SIZE)).unwrap_or(0);
             let row = json!([number, first, size]);
             first += size;
             row
         })
         .collect();
-    let count = i64::try_from(requests.len()).unwrap_or(0);
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let (run, count) = (place.run.to_string(), i64::try_from(requests.len()).unwrap_or(0));
     let json = Value::from(requests).to_string();
     tx.execute(
         INSERT_REQUESTS,
         args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()],
     )
     .await?;
+    let sql = "UPDATE runs SET requests = requests + $1, open_requests = open_requests + $1 WHERE org_id = $2 AND run_id = $3";
+    tx.execute(sql, args![count, org.as_str(), run]).await?;
+    Ok(())
+}
+
+/// Adds messages to a run whose requests hold them, and counts them on it.
+pub(super) async fn add_rows(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    place: &Place,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let run = place.run.to_string();
+    let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
+    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str(), now.millis()]).await?;
     let unlinked =
         if place.show_in_timeline { timeline::add_activities(tx, org, place, messages, now).await? } else { 0 };
-    let sql = "UPDATE runs SET messages = messages + $1, requests = requests + $2, open_requests = open_requests + $2, unlinked = unlinked + $5
-               WHERE org_id = $3 AND run_id = $4";
+    let sql = "UPDATE runs SET messages = messages + $1, unlinked = unlinked + $2 WHERE org_id = $3 AND run_id = $4";
     let added = i64::try_from(messages.len()).unwrap_or(0);
-    tx.execute(sql, args![added, count, org.as_str(), run, unlinked]).await?;
+    tx.execute(sql, args![added, unlinked, org.as_str(), run]).await?;
     Ok(())
 }
 
