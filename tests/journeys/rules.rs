@@ -123,7 +123,11 @@ async fn told(stage: &Stage, run: RunId, until: &str) {
     let (told, code) = stage.herald(&["run", "show", &run.to_string()]).await;
     assert_eq!((told["run"]["buckets"]["held"].as_i64(), code), (Some(100), 0), "{told}");
     assert_eq!((told["run"]["reasons"]["quiet_hours"].as_i64(), &told["run"]["adds_up"]), (Some(100), &true.into()));
+    assert_eq!(told["run"]["held"]["last_until"].as_str(), Some(until), "{told}");
     let key = stage.key_for(&stage.org, Scope::Read).await;
+    let shown = stage.json(&key, "GET", &format!("/v1/runs/{run}"), serde_json::Value::Null).await.good(200);
+    assert_eq!(shown["run"]["held"], told["run"]["held"]);
+    assert_eq!(shown["run"]["held"]["messages"], 100, "{shown}");
     let path = format!("/v1/messages/{}", MessageId { run, seq: 1 });
     let message = &stage.json(&key, "GET", &path, serde_json::Value::Null).await.good(200)["message"];
     assert_eq!((message["status"].as_str(), message["code"].as_str()), (Some("queued"), Some("quiet_hours")));
