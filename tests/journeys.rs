@@ -112,6 +112,7 @@ journeys! {
     webhooks::a_post_that_nobody_kept_word_of_is_made_again;
     webhooks::an_endpoint_in_our_own_network_is_refused;
     rules::an_evening_run_waits_for_everybodys_morning;
+    rules::nobody_is_written_to_after_the_evening_has_come;
     rules::what_waits_may_be_cancelled_or_grow_too_old;
     rules::a_cap_counts_over_all_runs;
     rules::a_loop_is_broken_after_twenty;

@@ -9,8 +9,10 @@ use crate::{
         id::{OrgId, RunId},
         message::Status,
         run::{Run, RunStatus, Sums},
+        time::Timestamp,
     },
-    http::views::{self, Audit},
+    http::views::{self, Audit, RunView},
+    store::held::HeldUntil,
 };
 
 /// Between two looks.
@@ -24,6 +26,7 @@ pub struct Followed {
     pub run: Run,
     pub sums: Sums,
     pub audit: Audit,
+    pub held: Option<HeldUntil>,
 }
 
 impl Followed {
@@ -32,7 +35,18 @@ impl Followed {
         let Some(run) = app.store.run(org, id).await? else { return Ok(None) };
         let audit = if run.status.is_over() { recount(app, org, id).await? } else { Audit::Running };
         let sums = app.store.sums(org, id).await?;
-        Ok(Some(Self { run, sums, audit }))
+        let held = if sums.held() > 0 { app.store.held_until(org, id).await? } else { None };
+        Ok(Some(Self { run, sums, audit, held }))
+    }
+
+    /// The run as programs see it.
+    pub fn view(&self, now: Timestamp) -> RunView {
+        views::run(&self.run, &self.sums, &self.audit, now).holding(&self.sums, self.held)
+    }
+
+    /// Whether all that is left waits for a time that is set.
+    pub fn only_waits(&self) -> bool {
+        only_held(&self.sums)
     }
 
     /// Whether every row stands in exactly one bucket.
@@ -42,6 +56,10 @@ impl Followed {
             Audit::Running => self.sums.untouched() >= 0,
         }
     }
+}
+
+fn only_held(sums: &Sums) -> bool {
+    sums.held() > 0 && sums.held() == sums.waiting()
 }
 
 /// Holds the running sums against the rows. Receipts may come between the two looks: only what stays different is a difference.
@@ -59,7 +77,7 @@ pub async fn recount(app: &App, org: &OrgId, id: RunId) -> Result<Audit, Failure
     Ok(Audit::Counted(differences))
 }
 
-/// Follows a run until it is over or waits for a person; a broken engine ends the wait.
+/// Follows a run until it is over, or waits for a person or a morning; a broken engine ends the wait.
 pub async fn follow(app: &App, running: &mut Running, out: Out, org: &OrgId, id: RunId) -> Result<Followed, Failure> {
     let gone = || anyhow::anyhow!("run {id} is gone");
     let first = app.store.run(org, id).await?.ok_or_else(gone)?;
@@ -68,7 +86,8 @@ pub async fn follow(app: &App, running: &mut Running, out: Out, org: &OrgId, id:
         let sums = app.store.sums(org, id).await?;
         let run = app.store.run(org, id).await?.ok_or_else(gone)?;
         bar.set_position(u64::try_from(sums.messages - sums.waiting()).unwrap_or(0));
-        if run.status.is_over() || matches!(run.status, RunStatus::Paused | RunStatus::Held) {
+        let all_held = only_held(&sums);
+        if run.status.is_over() || all_held || matches!(run.status, RunStatus::Paused | RunStatus::Held) {
             break;
         }
         if !out.is_watched() && round.is_multiple_of(LINE_EVERY) && round > 0 {
@@ -113,6 +132,12 @@ pub fn print(out: Out, app: &App, followed: &Followed) {
     }
     if run.opted_out > 0 {
         out.line(format!("  {} answered with an opt-out", run.opted_out));
+    }
+    if let Some(until) = &followed.held {
+        out.line(format!(
+            "  the held ones wait for quiet hours to end, and go by themselves: the first at {}, the last at {}",
+            until.first, until.last
+        ));
     }
     out.line(format!("  {:12} {:>9}  {}", "all rows", sums.rows(), told(&followed.audit)));
     out.line(format!("  {} segments; {seconds:.1} s, {:.0} messages/s", sums.segments(), views::rate(sums, seconds)));

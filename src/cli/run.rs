@@ -118,7 +118,7 @@ async fn list(context: &Context, app: &App, org: &OrgId, limit: i64) -> Result<(
 async fn show(context: &Context, app: &App, org: &OrgId, run: RunId) -> Result<(), Failure> {
     let known = look(app, org, run).await?;
     follow::print(context.out, app, &known);
-    context.out.document(&json!({ "run": views::run(&known.run, &known.sums, &known.audit, app.clock.now()) }));
+    context.out.document(&json!({ "run": known.view(app.clock.now()) }));
     Ok(())
 }
 

@@ -11,7 +11,6 @@ use super::{Context, Failure, follow, input, out::Out};
 use crate::{
     app::{App, Roles, Running},
     domain::contact::OptIn,
-    http::views,
     intake::upload::{self, NotSent, OnInvalid, OnSameFile, Preview, TextFigures, Upload},
 };
 
@@ -112,14 +111,16 @@ async fn finish(
         None => (follow::Followed::look(app, org, run).await?.ok_or_else(|| anyhow!("run {run} is gone"))?, true),
     };
     follow::print(out, app, &followed);
-    out.document(&json!({ "run": views::run(&followed.run, &followed.sums, &followed.audit, app.clock.now()) }));
-    if broken_off && !followed.run.status.is_over() {
+    out.document(&json!({ "run": followed.view(app.clock.now()) }));
+    let waits = followed.only_waits();
+    if (broken_off || waits) && !followed.run.status.is_over() {
         out.note(format!(
             "{run} is not finished, {} of its messages wait: it goes on when herald works on this database again (herald serve)",
             followed.sums.waiting()
         ));
     }
-    Ok(ExitCode::from(u8::from(!followed.adds_up() || !followed.run.status.is_over())))
+    // What waits for a morning is as it should be.
+    Ok(ExitCode::from(u8::from(!followed.adds_up() || !(followed.run.status.is_over() || waits))))
 }
 
 /// A bar over the bytes of the file.

@@ -107,18 +107,40 @@ pub struct Clocks {
     pub organization: Tz,
 }
 
+/// What clocks say at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hour {
+    /// Whoever has them is to be left alone.
+    Quiet(Quiet),
+    /// They may be written to.
+    Awake {
+        /// When the next quiet hours begin.
+        until: Timestamp,
+    },
+}
+
 impl Clocks {
-    /// Until when whoever has these clocks is to be left alone; `None`: they may be written to now.
-    pub fn quiet(self, hours: QuietHours, now: Timestamp) -> Option<Quiet> {
-        let theirs = match self.own {
-            Some(own) => quiet_until(hours, &[own], now),
-            None => match self.country.map(zones) {
-                None | Some([]) => Err(NoTimeOfDay),
-                Some(zones) => quiet_until(hours, zones, now),
-            },
+    /// Whether whoever has these clocks is to be left alone now.
+    pub fn look(self, hours: QuietHours, now: Timestamp) -> Hour {
+        let hour = |zones: &[Tz]| {
+            let quiet = quiet_until(hours, zones, now)?;
+            Ok(quiet.map_or_else(|| Hour::Awake { until: awake_until(hours, zones, now) }, Hour::Quiet))
         };
-        theirs.unwrap_or_else(|_| quiet_until(hours, &[self.organization], now).ok().flatten())
+        let theirs = match (self.own, self.country.map(zones)) {
+            (Some(own), _) => hour(&[own]),
+            (None, None | Some([])) => Err(NoTimeOfDay),
+            (None, Some(zones)) => hour(zones),
+        };
+        // One zone always has a time of the day that is not quiet.
+        theirs.or_else(|NoTimeOfDay| hour(&[self.organization])).unwrap_or(Hour::Awake { until: now })
     }
+}
+
+/// The first instant after now at which it is quiet in one of the zones: what is awake is quiet with the times turned round.
+fn awake_until(hours: QuietHours, zones: &[Tz], now: Timestamp) -> Timestamp {
+    let day = QuietHours { from: hours.to, to: hours.from };
+    let ends = zones.iter().filter_map(|zone| day.stretch(*zone, now)).map(|end| end.until);
+    ends.min().unwrap_or(Timestamp::from_millis(i64::MAX))
 }
 
 /// The first instant from now on at which it is quiet in none of the zones; `None` if that is now.

@@ -13,6 +13,7 @@ use crate::{
         message::Status,
         phone::E164,
         purpose::Purpose,
+        quiet::Hour,
         reason::{Reason, Why},
         run::{Pinned, RunStatus},
         session::{self, Closed},
@@ -80,6 +81,8 @@ pub struct Ready {
     pub locale: String,
     /// How many segments it has.
     pub segments: u32,
+    /// From when on it may not be sent, if its recipient's quiet hours begin.
+    pub until: Option<Timestamp>,
 }
 
 /// What is to be done with a message.
@@ -169,7 +172,7 @@ impl Facts<'_> {
             }
             Some(Bar::End(status, why)) => self.end(status, why),
             Some(wait @ Bar::Wait(..)) => Decision::Hold(wait.state(self.now)),
-            None => Decision::Send(ready),
+            None => Decision::Send(Ready { until: self.awake_until(message), ..ready }),
         }
     }
 
@@ -210,8 +213,21 @@ impl Facts<'_> {
         if self.now >= too_old {
             return Some(Bar::End(Status::Expired, Reason::Expired.into()));
         }
-        let quiet = self.people.quiet(message, self.now)?;
-        Some(Bar::Wait(quiet.until.min(too_old), Why::detailed(Reason::QuietHours, quiet.to_string())))
+        match self.people.hour(message, self.now)? {
+            Hour::Quiet(quiet) => {
+                let why = Why::detailed(Reason::QuietHours, quiet.to_string());
+                Some(Bar::Wait(quiet.until.min(too_old), why))
+            }
+            Hour::Awake { .. } => None,
+        }
+    }
+
+    /// When the recipient's quiet hours begin, if that matters.
+    fn awake_until(&self, message: &StoredMessage) -> Option<Timestamp> {
+        match self.people.hour(message, self.now)? {
+            Hour::Quiet(_) => None,
+            Hour::Awake { until } => Some(until),
+        }
     }
 
     fn render(&self, message: &StoredMessage) -> Result<(Ready, Result<(), Closed>), Why> {
@@ -234,7 +250,8 @@ impl Facts<'_> {
             valid_for: self.pinned.valid_for.0.saturating_sub(age),
         };
         let via = self.via.to_owned();
-        Ok((Ready { seq: message.id.seq, via, outgoing, locale: said.locale, segments: counted.segments }, session))
+        let (seq, segments) = (message.id.seq, counted.segments);
+        Ok((Ready { seq, via, outgoing, locale: said.locale, segments, until: None }, session))
     }
 
     fn valid_at_first(&self) -> Duration {

@@ -17,7 +17,7 @@ use crate::{
         frequency::{self, Said},
         phone::{Country, E164},
         purpose::Purpose,
-        quiet::{Clocks, Quiet, QuietHours},
+        quiet::{Clocks, Hour, QuietHours},
         rate::Rate,
         reason::{Reason, Why},
         time::Timestamp,
@@ -57,9 +57,9 @@ impl People {
         frequency::loops(said, message.id, text).then(why)
     }
 
-    /// Until when the recipient is to be left alone.
-    pub fn quiet(&self, message: &StoredMessage, now: Timestamp) -> Option<Quiet> {
-        self.nights.as_ref()?.quiet(message, now)
+    /// What the recipient's clocks say; `None` if that does not matter.
+    pub fn hour(&self, message: &StoredMessage, now: Timestamp) -> Option<Hour> {
+        self.nights.as_ref().map(|nights| nights.look(message, now))
     }
 }
 
@@ -68,7 +68,7 @@ impl People {
 pub struct Nights {
     hours: QuietHours,
     organization: Tz,
-    known: RefCell<Vec<(By, Option<Quiet>)>>,
+    known: RefCell<Vec<(By, Hour)>>,
 }
 
 /// By what a person's clocks are told.
@@ -84,20 +84,20 @@ impl Nights {
         Self { hours, organization, known: RefCell::default() }
     }
 
-    fn quiet(&self, message: &StoredMessage, now: Timestamp) -> Option<Quiet> {
+    fn look(&self, message: &StoredMessage, now: Timestamp) -> Hour {
         // What cannot be read is refused when it comes in; should it stand here all the same, it says nothing.
         let own = message.read_slugs().ok().and_then(|slugs| slugs.get(TIMEZONE)?.trim().parse().ok());
         let by = own.map_or_else(|| By::Country(message.to.country()), By::Own);
-        if let Some((_, quiet)) = self.known.borrow().iter().find(|(known, _)| *known == by) {
-            return *quiet;
+        if let Some((_, hour)) = self.known.borrow().iter().find(|(known, _)| *known == by) {
+            return *hour;
         }
         let country = match by {
             By::Own(_) => None,
             By::Country(country) => country,
         };
-        let quiet = Clocks { own, country, organization: self.organization }.quiet(self.hours, now);
-        self.known.borrow_mut().push((by, quiet));
-        quiet
+        let hour = Clocks { own, country, organization: self.organization }.look(self.hours, now);
+        self.known.borrow_mut().push((by, hour));
+        hour
     }
 }
 

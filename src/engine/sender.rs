@@ -231,6 +231,11 @@ impl Job<'_> {
                 self.verdict.put_off(until);
                 return Ok(Waves::Ended);
             }
+            let now = self.shared.clock.now();
+            if wave.iter().any(|one| one.until.is_some_and(|until| until <= now)) {
+                self.verdict.hold_until(now); // evening has come: who may still be written to is judged anew
+                return Ok(Waves::Ended);
+            }
             let begun = wave.last().map_or(0, |last| last.seq - self.request.first_seq + 1);
             let intent = Some(Intent { begun, via: route.via.clone(), first_sent: self.first_sent });
             let word = Word { intent, states: self.verdict.take(), finish: None };

@@ -66,5 +66,6 @@ async fn show(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Res
     let id: RunId = id.parse().map_err(|_| missing())?;
     let run = api.store.run(&reader.org, id).await?.ok_or_else(missing)?;
     let sums = api.store.sums(&reader.org, id).await?;
-    Ok(Json(OneRun { run: views::run(&run, &sums, &Audit::Running, api.clock.now()) }))
+    let held = api.store.held_until(&reader.org, run.id).await?;
+    Ok(Json(OneRun { run: views::run(&run, &sums, &Audit::Running, api.clock.now()).holding(&sums, held) }))
 }

@@ -15,7 +15,7 @@ use crate::{
         run::{Run, RunStatus, Sums},
         time::Timestamp,
     },
-    store::{messages::StoredMessage, timeline::LONGEST_LINK},
+    store::{held::HeldUntil, messages::StoredMessage, timeline::LONGEST_LINK},
 };
 
 /// Whether a run's sums were held against the rows themselves.
@@ -66,6 +66,8 @@ pub struct RunView {
     messages_per_second: f64,
     /// What somebody who looks at it should know beyond its sums.
     warnings: Vec<String>,
+    /// What of it waits for a time that is set; `null` if nothing does, and where several runs are shown at once.
+    held: Option<HeldView>,
     /// How many people opted out with a reply to it.
     opted_out: i64,
     /// Its first slice, if it has one.
@@ -113,6 +115,7 @@ pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> RunView {
         seconds: round(seconds),
         messages_per_second: round(rate(sums, seconds)),
         warnings: warnings(run),
+        held: None,
         opted_out: run.opted_out,
         canary: run.canary.map(|canary| CanaryView {
             state: canary.state.as_str(),
@@ -120,6 +123,30 @@ pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> RunView {
             decided_at: canary.decided_at,
             in_words: canary.in_words(run.messages),
         }),
+    }
+}
+
+/// What of a run waits for the end of quiet hours.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct HeldView {
+    /// How many messages.
+    messages: i64,
+    /// When the first of them go.
+    first_until: Timestamp,
+    /// When the last of them go.
+    last_until: Timestamp,
+}
+
+impl RunView {
+    /// With what of it is held, and until when.
+    #[must_use]
+    pub fn holding(mut self, sums: &Sums, until: Option<HeldUntil>) -> Self {
+        self.held = until.filter(|_| sums.held() > 0).map(|until| HeldView {
+            messages: sums.held(),
+            first_until: until.first,
+            last_until: until.last,
+        });
+        self
     }
 }
 

@@ -18,7 +18,7 @@ use herald::{
 use crate::{
     automatic::case,
     operator::buckets,
-    support::{Database, Setup, Stage, bucket, phone, shipping},
+    support::{CHANNEL, Database, Setup, Stage, bucket, phone, shipping},
 };
 
 const BERLIN: Tz = Tz::Europe__Berlin;
@@ -123,11 +123,37 @@ async fn told(stage: &Stage, run: RunId, until: &str) {
     let (told, code) = stage.herald(&["run", "show", &run.to_string()]).await;
     assert_eq!((told["run"]["buckets"]["held"].as_i64(), code), (Some(100), 0), "{told}");
     assert_eq!((told["run"]["reasons"]["quiet_hours"].as_i64(), &told["run"]["adds_up"]), (Some(100), &true.into()));
+    assert_eq!(told["run"]["held"]["last_until"].as_str(), Some(until), "{told}");
     let key = stage.key_for(&stage.org, Scope::Read).await;
+    let shown = stage.json(&key, "GET", &format!("/v1/runs/{run}"), serde_json::Value::Null).await.good(200);
+    assert_eq!(shown["run"]["held"], told["run"]["held"]);
+    assert_eq!(shown["run"]["held"]["messages"], 100, "{shown}");
     let path = format!("/v1/messages/{}", MessageId { run, seq: 1 });
     let message = &stage.json(&key, "GET", &path, serde_json::Value::Null).await.good(200)["message"];
     assert_eq!((message["status"].as_str(), message["code"].as_str()), (Some("queued"), Some("quiet_hours")));
     assert_eq!(message["held_until"].as_str(), Some(until), "{message}");
+}
+
+/// The sender is slow, and the evening comes while it sends: whoever has not been written to by then waits for the morning.
+pub async fn nobody_is_written_to_after_the_evening_has_come(database: Database) {
+    let mut setup = with_quiet_hours(database);
+    setup.set.channels.get_mut(CHANNEL).unwrap().pace = Some("20/s".parse().unwrap());
+    let stage = Stage::set(setup).await;
+    stage.until_berlin_shows(20, 50);
+    let run = stage.send("shipping-delay", &shipping((0..80).map(phone))).await;
+    stage.until("some have left", async || (stage.accepted().len() >= 3).then_some(())).await;
+    stage.hand.advance(Duration::from_mins(15));
+    stage.until("the rest is held", async || (stage.sums(run).await.held() > 0).then_some(())).await;
+    stage.quiet().await;
+    let sums = stage.sums(run).await;
+    let (delivered, held) = (sums.of(Status::Delivered), sums.held());
+    assert!((3..80).contains(&delivered) && delivered + held == 80, "{:?}", sums.buckets());
+    stage.stands_at(run, &[("delivered", delivered), ("held", held)]).await;
+    stage.until_berlin_shows(8, 0);
+    assert_eq!(buckets(&stage.over(run).await), [("delivered", 80)].into());
+    assert!(stage.accepted().len() == 80 && stage.accepted().values().all(|times| *times == 1));
+    assert_eq!(stage.number("SELECT MAX(attempts) FROM requests").await, 1);
+    stage.strike().await;
 }
 
 pub async fn what_waits_may_be_cancelled_or_grow_too_old(database: Database) {

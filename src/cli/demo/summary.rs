@@ -35,7 +35,7 @@ impl Verdict {
 pub async fn verdict(stage: &Stage, runs: &Runs) -> Result<Verdict, Failure> {
     let mut problems = Vec::new();
     let mut handed_over = 0;
-    for Followed { run, sums, audit } in runs {
+    for Followed { run, sums, audit, .. } in runs {
         if let Audit::Counted(differences) = audit {
             problems.extend(differences.iter().map(|difference| format!("{} ({}): {difference}", run.id, run.name)));
         }

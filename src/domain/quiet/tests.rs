@@ -59,7 +59,13 @@ fn whose_clocks_count() {
     let night = hours("21:00", "08:00");
     let quiet = |own: Option<Tz>, to: &str, hours, now: &str| {
         let clocks = Clocks { own, country: number(to).country(), organization: BERLIN };
-        clocks.quiet(hours, at(now)).map(|quiet| quiet.to_string())
+        match clocks.look(hours, at(now)) {
+            Hour::Quiet(quiet) => Some(quiet.to_string()),
+            Hour::Awake { until } => {
+                assert!(until > at(now) && until <= at(now).plus(Duration::from_hours(24)), "{until}");
+                None
+            }
+        }
     };
     let (evening, morning) = ("2026-11-20T21:00:00Z", "2026-11-21T13:30:00Z");
     let berlin = Some("quiet hours in Europe/Berlin until 2026-11-21 08:00".to_owned());
@@ -148,7 +154,14 @@ proptest! {
     #[test]
     fn a_wait_is_as_long_as_it_must_be(hours in any_hours(), zones in any_zones(), now in any_now()) {
         match quiet_until(hours, &zones, now) {
-            Ok(None) => prop_assert!(!is_quiet(hours, &zones, now)),
+            Ok(None) => {
+                prop_assert!(!is_quiet(hours, &zones, now));
+                let until = awake_until(hours, &zones, now);
+                prop_assert!(until > now && (hours.from == hours.to || is_quiet(hours, &zones, until)));
+                // Awake all the way, as far as a day.
+                let steps = (0..205).map(|step| now.plus(Duration::from_mins(7 * step)));
+                prop_assert!(steps.take_while(|step| *step < until).all(|step| !is_quiet(hours, &zones, step)));
+            }
             Ok(Some(quiet)) => {
                 prop_assert!(quiet.until > now && zones.contains(&quiet.zone));
                 prop_assert!(!is_quiet(hours, &zones, quiet.until), "never inside quiet hours after waking");
