@@ -21,6 +21,7 @@ use crate::{
         definition::{Channel, OnUncertain},
         fairness::Priority,
         id::{ConfigurationId, ConversationId, MessageId, RunId},
+        purpose::Purpose,
         run::Pinned,
         session::{self, Closed},
         time::{Span, Timestamp},
@@ -273,6 +274,8 @@ fn new_answer(book: &Book, conversation: &Conversation, answer: &Answer, digest:
         show_in_timeline: false,
         // Each answer is one person's; what becomes of it is told to whoever wrote it.
         guard: Guard::none(),
+        purpose: Purpose::Transactional,
+        channel_type: conversation.channel_type,
     };
     NewAnswer {
         conversation: conversation.id,

@@ -33,38 +33,6 @@ pub enum Decided {
 }
 
 impl Store {
-    /// The audience is complete: its requests may be claimed from now on, or those of the first slice.
-    pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        let id = run.to_string();
-        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
-        // that it is too late. Nobody else waits for requests that are importing.
-        let sql = "SELECT priority, pinned, messages, requests FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
-        let Some(row) = tx.row(sql, args![org.as_str(), id.as_str()]).await? else {
-            return Ok(()); // open already, or never to be opened
-        };
-        let messages = row.int(2)?;
-        let slice = row.json::<Pinned>(1)?.guard.slice(messages);
-        if let Some(slice) = slice {
-            cut_after(&mut tx, org, run, slice, row.int(3)? + 1).await?;
-        }
-        let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing' AND first_seq <= $4";
-        tx.execute(sql, args![now.millis(), org.as_str(), id.as_str(), slice.unwrap_or(messages)]).await?;
-        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        let (state, size, look_at) = match slice {
-            Some(slice) => {
-                lanes::wake(&mut tx, org, LaneKind::Upkeep, now).await?;
-                (CanaryState::Sending.as_str(), slice, Some(now.millis()))
-            }
-            None => ("", 0, None),
-        };
-        let sql = "UPDATE runs SET status = 'running', started_at = $1, canary = $4, canary_size = $5, canary_at = $6
-                   WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), id, state, size, look_at]).await?;
-        settle::complete(&mut tx, org, run, now).await?;
-        tx.commit().await
-    }
-
     /// Looks at the organization's first slices that are due; those that were decided on.
     pub async fn look_at_canaries(&self, org: &OrgId, now: Timestamp) -> Result<Vec<(RunId, Decided)>, StoreError> {
         let sql = "SELECT run_id FROM runs WHERE org_id = $1 AND canary_at <= $2 AND status = 'running' ORDER BY canary_at LIMIT 100";
@@ -111,6 +79,35 @@ impl Store {
         }
         Ok(decided)
     }
+}
+
+/// Lets a run's requests be claimed, or those of its first slice; `false` if it is open already, or never to be opened.
+pub(super) async fn open(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Timestamp) -> Result<bool, StoreError> {
+    let id = run.to_string();
+    // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
+    // that it is too late. Nobody else waits for requests that are importing.
+    let sql = "SELECT priority, pinned, messages, requests FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+    let Some(row) = tx.row(sql, args![org.as_str(), id.as_str()]).await? else { return Ok(false) };
+    let messages = row.int(2)?;
+    let slice = row.json::<Pinned>(1)?.guard.slice(messages);
+    if let Some(slice) = slice {
+        cut_after(tx, org, run, slice, row.int(3)? + 1).await?;
+    }
+    let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing' AND first_seq <= $4";
+    tx.execute(sql, args![now.millis(), org.as_str(), id.as_str(), slice.unwrap_or(messages)]).await?;
+    lanes::wake(tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
+    let (state, size, look_at) = match slice {
+        Some(slice) => {
+            lanes::wake(tx, org, LaneKind::Upkeep, now).await?;
+            (CanaryState::Sending.as_str(), slice, Some(now.millis()))
+        }
+        None => ("", 0, None),
+    };
+    let sql = "UPDATE runs SET status = 'running', started_at = $1, canary = $4, canary_size = $5, canary_at = $6
+               WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
+    tx.execute(sql, args![now.millis(), org.as_str(), id, state, size, look_at]).await?;
+    settle::complete(tx, org, run, now).await?;
+    Ok(true)
 }
 
 /// Parts the request that the slice ends in, if it does not end with one: what is behind becomes a request of its own, with the
