@@ -120,7 +120,8 @@ pub enum CanaryState {
 }
 
 impl CanaryState {
-    const ALL: [Self; 5] = [Self::Sending, Self::Waiting, Self::Passed, Self::Over, Self::Released];
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Sending, Self::Waiting, Self::Passed, Self::Over, Self::Released];
 
     /// The name on the wire and in the store.
     pub const fn as_str(self) -> &'static str {

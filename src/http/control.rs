@@ -17,7 +17,7 @@ use super::{
     once::once,
     problem::Problem,
     query::{self, Path},
-    views::{self, Audit},
+    views::{self, Audit, RunView},
 };
 use crate::{
     domain::id::RunId,
@@ -35,8 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 /// A run that has done as it was told.
 #[derive(Serialize, ToSchema)]
 struct Controlled {
-    /// As `GET /v1/runs/{id}` shows it
-    run: views::RunView,
+    run: RunView,
     /// What there is to say of it
     note: String,
     /// Messages of the run that are cancelled
@@ -47,42 +46,66 @@ struct Controlled {
     retried: u64,
 }
 
-/// Sends nothing more of a run for now
+/// Send nothing more of a run for now
 ///
 /// Requests in flight stop before their next messages. A run that is paused already stays so, and the note says it.
-#[utoipa::path(post, path = "/v1/runs/{id}/pause", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(
+    post, path = "/v1/runs/{id}/pause", tag = "runs",
+    params(
+        ("id" = RunId, Path, description = "The run's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+    ),
     security(("key" = ["send"])),
-    responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is in no state for it")))]
+    responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It is neither running nor held"))
+)]
 async fn pause(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::Pause, "pause").await
 }
 
-/// Goes on with a run that is paused or held
+/// Go on with a run that is paused or held
 ///
 /// What its canary held back is released, if that was what paused it. What has failed so far does not pause it again.
-#[utoipa::path(post, path = "/v1/runs/{id}/resume", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(
+    post, path = "/v1/runs/{id}/resume", tag = "runs",
+    params(
+        ("id" = RunId, Path, description = "The run's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+    ),
     security(("key" = ["send"])),
-    responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is neither paused nor held")))]
+    responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It is neither paused nor held"))
+)]
 async fn resume(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::Resume, "resume").await
 }
 
-/// Ends a run: what is not yet sent is cancelled
+/// End a run: what is not yet sent is cancelled
 ///
 /// What a provider has cannot be called back; the answer says how many messages that is.
-#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(
+    post, path = "/v1/runs/{id}/cancel", tag = "runs",
+    params(
+        ("id" = RunId, Path, description = "The run's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+    ),
     security(("key" = ["send"])),
-    responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is over")))]
+    responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It is over"))
+)]
 async fn cancel(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::Cancel, "cancel").await
 }
 
-/// Puts a run's failed and undelivered messages back into the queue
+/// Put a run's failed and undelivered messages back into the queue
 ///
 /// A run that is stopped stays so until it is resumed.
-#[utoipa::path(post, path = "/v1/runs/{id}/retry-failed", tag = "runs", params(("id" = RunId, Path, description = "The run"), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(
+    post, path = "/v1/runs/{id}/retry-failed", tag = "runs",
+    params(
+        ("id" = RunId, Path, description = "The run's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+    ),
     security(("key" = ["send"])),
-    responses((status = 200, body = Controlled), (status = 404), (status = 409, description = "it is in no state for it")))]
+    responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It was cancelled, never began, or is being taken in"))
+)]
 async fn retry_failed(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     obey(api, sender, id, &headers, Order::RetryFailed, "retry-failed").await
 }

@@ -11,6 +11,7 @@ use utoipa::{
 use crate::{
     domain::{
         account::ProviderKind,
+        canary::CanaryState,
         contact::ChannelType,
         fairness::Priority,
         id::{
@@ -95,6 +96,7 @@ texts! {
 words! {
     Status: Status::ALL.map(Status::as_str), "Where a message stands";
     RunStatus: RunStatus::ALL.map(RunStatus::as_str), "Where a run stands";
+    CanaryState: CanaryState::ALL.map(CanaryState::as_str), "How far a run's first slice has come";
     Priority: Priority::ALL.map(Priority::as_str), "Whose turn a run's messages have: the first is served first";
     ChannelType: [ChannelType::Sms, ChannelType::WhatsApp].map(ChannelType::as_str), "A kind of channel";
     ProviderKind: ProviderKind::ALL.map(ProviderKind::as_str), "A provider";

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     domain::{
+        canary::CanaryState,
         contact::{REGARDING, RELATIONSHIP},
         fairness::Priority,
         id::{ConfigurationId, MessageId, RunId},
@@ -77,7 +78,7 @@ pub struct RunView {
 /// A run's first slice: what was sent first, to see how it goes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CanaryView {
-    state: &'static str,
+    state: CanaryState,
     /// How many messages it has.
     messages: i64,
     /// When it was, or will be, decided on.
@@ -118,7 +119,7 @@ pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> RunView {
         held: None,
         opted_out: run.opted_out,
         canary: run.canary.map(|canary| CanaryView {
-            state: canary.state.as_str(),
+            state: canary.state,
             messages: canary.messages,
             decided_at: canary.decided_at,
             in_words: canary.in_words(run.messages),
