@@ -16,7 +16,9 @@ use crate::{
         id::{OrgId, RunId},
         run::RunStatus,
     },
+    book::Book,
     http::views::{self, Audit},
+    intake::plan::{self, NoPlan},
 };
 
 mod export;
@@ -77,7 +79,7 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
     let org = &book.organization.id;
     match command {
         Command::List { limit } => list(&context, &app, org, limit).await?,
-        Command::Show { run } => show(&context, &app, org, run).await?,
+        Command::Show { run } => show(&context, &app, &book, run).await?,
         Command::Pause { run } => {
             let done = app.store.stop_run(org, run, "paused", "paused by an operator").await?;
             changed(&context, &app, org, run, done, "it is not running").await?;
@@ -139,10 +141,21 @@ async fn list(context: &Context, app: &App, org: &OrgId, limit: i64) -> Result<(
     Ok(())
 }
 
-async fn show(context: &Context, app: &App, org: &OrgId, run: RunId) -> Result<(), Failure> {
-    let known = look(app, org, run).await?;
+async fn show(context: &Context, app: &App, book: &Book, run: RunId) -> Result<(), Failure> {
+    let known = look(app, &book.organization.id, run).await?;
     follow::print(context.out, app, &known);
-    context.out.document(&json!({ "run": views::run(&known.run, &known.sums, &known.audit, app.clock.now()) }));
+    let mut document = json!({ "run": views::run(&known.run, &known.sums, &known.audit, app.clock.now()) });
+    if !known.run.status.is_over() {
+        match plan::of_run(super::send::desk(app, book), &known.run).await {
+            Ok(plan) => {
+                plan.lines(book.organization.timezone).iter().for_each(|line| context.out.line(format!("  {line}")));
+                document["plan"] = json!(plan);
+            }
+            Err(NoPlan::Store(problem)) => return Err(problem.into()),
+            Err(problem) => context.out.line(format!("  plan: none, {problem}")),
+        }
+    }
+    context.out.document(&document);
     Ok(())
 }
 

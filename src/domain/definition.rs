@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::ProviderKind, contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace,
-    phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+    phone::Country, price::Prices, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
 };
 
 /// The tenant (`organization.toml`).
@@ -83,6 +83,9 @@ pub struct Channel {
     /// The channel that its messages leave through while its account is stopped or does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
+    /// What its messages cost, for the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
 }
 
 /// What a sender is.

@@ -58,9 +58,6 @@ use pace::Paces;
 use route::Route;
 use verdict::{Trial, Verdict};
 
-/// Slots that only automatic messages may use, in percent of all.
-const RESERVED_PERCENT: usize = 20;
-
 /// What the engine is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -107,8 +104,7 @@ impl Engine {
     pub fn start(parts: Parts) -> Result<Self, NoClient> {
         let (worker, only) = (parts.worker.clone(), parts.only.clone());
         let (shared, committing) = Shared::assemble(parts)?;
-        let total = worker.slots.max(1);
-        let slots = Slots { total, reserved_for_automatic: total * RESERVED_PERCENT / 100 };
+        let slots = Slots::of(worker.slots);
         let (stop, stopped) = watch::channel(false);
         let dispatcher = dispatcher::Dispatcher::new(shared, slots, &worker, only);
         let task = tokio::spawn(async move {

@@ -16,6 +16,7 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+mod plan;
 pub mod problem;
 mod query;
 mod quota;
@@ -72,6 +73,8 @@ pub struct Api {
     pub reader: Reader,
     /// How providers are called when an account is to be proven.
     pub transport: Transport,
+    /// How many requests a worker works on at once, for plans.
+    pub slots: usize,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -82,7 +85,7 @@ type Shared = State<Arc<Api>>;
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
     let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).split_for_parts();
+        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).merge(plan::routes()).split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))

@@ -9,9 +9,11 @@ use utoipa::{
 };
 
 use crate::domain::{
+    figures::Alphabet,
     id::{ConfigurationId, ConversationId, DeliveryId, KeyId, MessageId, RunId},
     locale::Locale,
     phone::E164,
+    plan::Bound,
     time::Timestamp,
 };
 
@@ -48,4 +50,6 @@ texts! {
     KeyId: Some("^key_[0-9A-Z]{26}$"), None, "An API key's id";
     E164: Some("^\\+[0-9]{1,15}$"), None, "A phone number in international form";
     Locale: None, None, "A BCP 47 language tag";
+    Bound: Some("^(quota|pace|quiet_hours|nothing)$"), None, "What keeps a run from being over at once";
+    Alphabet: Some("^(gsm7|ucs2)$"), None, "The alphabet that a text is sent in";
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::begin::{self, NotBegun};
+use super::{
+    begin::{self, NotBegun},
+    figures::Spared,
+};
 use crate::{
     book::{Book, Books, ReadyConfiguration},
     clock::Clock,
@@ -103,6 +106,8 @@ impl Scheduler {
             begin::new_run(&self.clock, ready, pinned, priority, format!("list {audience}, version {}", list.version));
         new.firing = Some(at.to_string());
         let run = self.store.begin_run(org, &new, self.clock.now()).await?;
+        let template = book.template(&ready.configuration.template)?.template.clone();
+        let spared = Spared::of(&self.store, org, book.channel(&channel)?.channel_type, template).await?;
         loop {
             let Some(so_far) = self.store.run(org, run).await?.filter(|run| run.status == RunStatus::Importing) else {
                 return Ok(run);
@@ -117,6 +122,7 @@ impl Scheduler {
                 .map(|entry| NewMessage { row: entry.seq, contact: entry.contact, repeat: Repeat::First })
                 .collect();
             self.store.add_chunk(org, run, so_far.messages, &chunk, &[], self.clock.now()).await?;
+            self.store.add_run_texts(org, run, &spared.figures_of(&chunk).await?).await?;
         }
         self.store.open_run(org, run, self.clock.now()).await?;
         begin::hold_if_stopped(&self.store, book, run, &channel).await?;
