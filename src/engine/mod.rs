@@ -22,6 +22,11 @@ mod verdict;
 #[path = "../../tests/crash/await_points.rs"]
 mod await_points;
 
+// So does this: the plan against the engine.
+#[cfg(test)]
+#[path = "../../tests/plan/accuracy.rs"]
+mod accuracy;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
