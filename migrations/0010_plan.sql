@@ -11,4 +11,4 @@ CREATE TABLE run_texts (
   CONSTRAINT run_texts_encoding CHECK (encoding IN ('gsm7', 'ucs2'))
 );
 -- Which runs are under way: what else waits for the same hour and the same channels.
-CREATE INDEX runs_status ON runs (org_id, status, run_id);
+CREATE INDEX runs_running ON runs (org_id, started_at) WHERE status = 'running';

@@ -15,6 +15,8 @@ mod consents;
 mod conversations;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/plan.rs"]
+mod plan;
 
 use herald::{
     definitions,

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     app::App,
+    book::Book,
     domain::{
         id::{OrgId, RunId},
         run::RunStatus,
     },
-    book::Book,
     http::views::{self, Audit},
     intake::plan::{self, NoPlan},
 };

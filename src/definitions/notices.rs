@@ -125,14 +125,22 @@ fn pace_of_runs(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
                 let carried = carried(rows);
                 if carried.takes > LONG {
                     let list = format!("its list of {} rows", grouped(rows));
-                    notices.push(notice("outbound", name, takes(&list, &carried, set, configuration, channel, provider)));
+                    notices.push(notice(
+                        "outbound",
+                        name,
+                        takes(&list, &carried, set, configuration, channel, provider),
+                    ));
                 }
             }
             (Trigger::Instant {} | Trigger::Scheduled { .. }, None) => {
                 let carried = carried(LARGE_RUN);
                 if carried.takes > VERY_LONG && slow.insert(&configuration.channel) {
                     let run = format!("a run of {} rows", grouped(LARGE_RUN));
-                    notices.push(notice("outbound", name, takes(&run, &carried, set, configuration, channel, provider)));
+                    notices.push(notice(
+                        "outbound",
+                        name,
+                        takes(&run, &carried, set, configuration, channel, provider),
+                    ));
                 }
             }
         }

@@ -260,8 +260,12 @@ mod tests {
 
     #[test]
     fn sums_are_rounded_only_where_they_are_shown() {
-        let prices =
-            Prices { currency: "USD".parse().unwrap(), per: Per::Segment, default: price("0.000033"), country: [].into() };
+        let prices = Prices {
+            currency: "USD".parse().unwrap(),
+            per: Per::Segment,
+            default: price("0.000033"),
+            country: [].into(),
+        };
         let cost = |segments| prices.cost_to(None, Amount { messages: segments, segments }).to_string();
         assert_eq!([1, 2, 1_000_000].map(cost), ["0.0000 USD", "0.0001 USD", "33.0000 USD"]);
     }

@@ -84,8 +84,10 @@ type Shared = State<Arc<Api>>;
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
-    let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).merge(plan::routes()).split_for_parts();
+    let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(quota::routes())
+        .merge(plan::routes())
+        .split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))

@@ -109,10 +109,7 @@ impl<'a> Spared<'a> {
         Ok(of(&self.template, written_to))
     }
 
-    async fn parted<'m>(
-        &self,
-        messages: &'m [NewMessage],
-    ) -> Result<(Vec<&'m Contact>, Vec<&'m Contact>), StoreError> {
+    async fn parted<'m>(&self, messages: &'m [NewMessage]) -> Result<(Vec<&'m Contact>, Vec<&'m Contact>), StoreError> {
         let consents = if self.opt_outs {
             let people: Vec<E164> = messages.iter().map(|message| message.contact.to).collect();
             self.store.consents(self.org, self.channel_type, &people).await?

@@ -59,7 +59,8 @@ impl Store {
 
     /// What a run's texts amount to; nothing if nobody has counted.
     pub async fn run_texts(&self, org: &OrgId, run: RunId) -> Result<Figures, StoreError> {
-        let sql = "SELECT locale, encoding, country, messages, segments FROM run_texts WHERE org_id = $1 AND run_id = $2
+        let sql =
+            "SELECT locale, encoding, country, messages, segments FROM run_texts WHERE org_id = $1 AND run_id = $2
                    ORDER BY locale, encoding, country";
         let mut figures = Figures::default();
         for row in self.rows(sql, args![org.as_str(), run.to_string()]).await? {
@@ -99,6 +100,7 @@ fn read_under_way(row: &Row) -> Result<UnderWay, StoreError> {
 
 fn read_text(row: &Row) -> Result<(TextKind, Amount), StoreError> {
     let unsigned = |column| Ok::<_, StoreError>(u64::try_from(row.int(column)?).unwrap_or(0));
-    let kind = TextKind { locale: row.text(0)?.to_owned(), alphabet: row.parsed(1)?, country: row.text(2)?.parse().ok() };
+    let kind =
+        TextKind { locale: row.text(0)?.to_owned(), alphabet: row.parsed(1)?, country: row.text(2)?.parse().ok() };
     Ok((kind, Amount { messages: unsigned(3)?, segments: unsigned(4)? }))
 }

@@ -96,7 +96,8 @@ fn quiet_hours_are_waited_for() {
     assert!((seconds(&told) - 3_700.0).abs() < 1.0, "{told:?}");
     assert_eq!(told.steps, [Step { at: NOW, requests: 10 }, Step { at: after(3_600), requests: 10 }]);
     // What is claimed as they begin is sent; the rest goes on in the morning.
-    early.closed = vec![Closed { from: after(50), until: after(200) }, Closed { from: after(100), until: after(3_600) }];
+    early.closed =
+        vec![Closed { from: after(50), until: after(200) }, Closed { from: after(100), until: after(3_600) }];
     both.slots = 1;
     both.parts = vec![early];
     let told = forecast(&both);
@@ -143,11 +144,14 @@ fn no_work_is_over_now() {
 fn any_part() -> impl Strategy<Value = Part> {
     let rates = prop::sample::select(vec!["1/s", "7/s", "100/s", "200/min", "1_000_000/s"]);
     let closed = prop::collection::vec((0u64..9_000, 0u64..9_000), 0..3);
-    (0u64..300, 0u64..300, rates, prop::bool::weighted(0.3), closed).prop_map(|(requests, each, rate, others, closed)| {
-        let closed = closed.into_iter().map(|(from, length)| Closed { from: after(from), until: after(from + length) });
-        let whose = if others { Whose::Others } else { Whose::Own };
-        Part { whose, closed: closed.collect(), ..part(requests, requests * each, rate) }
-    })
+    (0u64..300, 0u64..300, rates, prop::bool::weighted(0.3), closed).prop_map(
+        |(requests, each, rate, others, closed)| {
+            let closed =
+                closed.into_iter().map(|(from, length)| Closed { from: after(from), until: after(from + length) });
+            let whose = if others { Whose::Others } else { Whose::Own };
+            Part { whose, closed: closed.collect(), ..part(requests, requests * each, rate) }
+        },
+    )
 }
 
 proptest! {

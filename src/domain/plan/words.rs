@@ -85,9 +85,13 @@ mod tests {
 
     #[test]
     fn a_bound_is_told_in_words() {
-        let told = |bound, rate: &str, unit| because(bound, "support", rate.parse().unwrap(), unit, Allowance::default());
+        let told =
+            |bound, rate: &str, unit| because(bound, "support", rate.parse().unwrap(), unit, Allowance::default());
         assert_eq!(told(Bound::Pace, "1/s", Unit::Segments), "the pace of channel \"support\", 1 segment a second");
-        assert_eq!(told(Bound::Pace, "200/min", Unit::Messages), "the pace of channel \"support\", 200 messages a minute");
+        assert_eq!(
+            told(Bound::Pace, "200/min", Unit::Messages),
+            "the pace of channel \"support\", 200 messages a minute"
+        );
         assert_eq!(
             told(Bound::Quota, "1/s", Unit::Messages),
             "the organization's quota of 30,000 requests in any 60 minutes"

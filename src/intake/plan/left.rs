@@ -29,7 +29,8 @@ impl Left {
         }
         // Who is known to get nothing waits like all others, and costs nothing.
         let spared = unsigned(sums.messages).saturating_sub(texts.total().messages);
-        let spared_so_far: u64 = settled(sums).filter(|tally| is_spared(tally)).map(|tally| unsigned(tally.messages)).sum();
+        let spared_so_far: u64 =
+            settled(sums).filter(|tally| is_spared(tally)).map(|tally| unsigned(tally.messages)).sum();
         let waiting = waiting.saturating_sub(spared.saturating_sub(spared_so_far));
         Self { texts: texts.less(&done).scaled(waiting), note: None }
     }

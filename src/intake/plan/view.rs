@@ -190,7 +190,8 @@ impl PlanView {
             lines.push(format!("  ends about {}", local(ends, zone, "%Y-%m-%d %H:%M %Z")));
         }
         if self.steps.len() > 1 {
-            let told: Vec<String> = self.steps.iter().enumerate().map(|(nth, step)| self.step(nth, step, zone)).collect();
+            let told: Vec<String> =
+                self.steps.iter().enumerate().map(|(nth, step)| self.step(nth, step, zone)).collect();
             lines.push(format!("  {}", told.join(", ")));
         }
         if let Some(cost) = self.cost.as_ref().filter(|_| self.messages > 0) {
@@ -258,10 +259,12 @@ fn notes(told: &Told<'_>, forecast: &Forecast) -> Vec<String> {
     let others = (!forecast.spent.others.is_zero()).then(|| {
         format!("it waits about {} for the organization's other messages", plan::in_words(forecast.spent.others))
     });
-    let expiring = (forecast.expiring > 0).then(|| {
-        format!("about {} messages expire before their turn comes (valid_for)", grouped(forecast.expiring))
-    });
-    let free = told.prices.is_none().then(|| format!("channel \"{}\" has no prices: what it costs is not known", told.channel));
+    let expiring = (forecast.expiring > 0)
+        .then(|| format!("about {} messages expire before their turn comes (valid_for)", grouped(forecast.expiring)));
+    let free = told
+        .prices
+        .is_none()
+        .then(|| format!("channel \"{}\" has no prices: what it costs is not known", told.channel));
     [others, expiring, free].into_iter().flatten().collect()
 }
 
