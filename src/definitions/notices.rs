@@ -7,7 +7,7 @@ use super::{problem::Notice, rules, set::DefinitionSet};
 use crate::domain::{
     account::{Account, ProviderKind},
     contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
-    definition::{Channel, Configuration, NumberType, Trigger},
+    definition::{AudienceRef, Channel, Configuration, NumberType, Trigger},
     pace::{self, Unit},
     plan::{self, Bound, Part, Situation, Whose, grouped},
     purpose::Purpose,
@@ -120,8 +120,8 @@ fn pace_of_runs(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
         let carried = |rows| Carried::of(set, rows, channel.pace(provider), now);
         match (&configuration.trigger, &configuration.audience) {
             (Trigger::Automatic { .. }, _) => {}
-            (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(audience)) => {
-                let rows = set.rows.get(&audience.list).copied().unwrap_or_default();
+            (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(AudienceRef::List(list))) => {
+                let rows = set.rows.get(list).copied().unwrap_or_default();
                 let carried = carried(rows);
                 if carried.takes > LONG {
                     let list = format!("its list of {} rows", grouped(rows));
@@ -132,7 +132,8 @@ fn pace_of_runs(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
                     ));
                 }
             }
-            (Trigger::Instant {} | Trigger::Scheduled { .. }, None) => {
+            // How many cases there will be is not known before there are any.
+            (Trigger::Instant {} | Trigger::Scheduled { .. }, None | Some(AudienceRef::Cases(_))) => {
                 let carried = carried(LARGE_RUN);
                 if carried.takes > VERY_LONG && slow.insert(&configuration.channel) {
                     let run = format!("a run of {} rows", grouped(LARGE_RUN));

@@ -40,6 +40,13 @@ impl FromStr for Country {
     }
 }
 
+impl Country {
+    /// Its two letters.
+    pub fn code(self) -> impl std::ops::Deref<Target = str> {
+        self.0.as_region_str()
+    }
+}
+
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Country({:?})", self.0)

@@ -4,7 +4,9 @@
 //! All three make runs, requests and messages by one path: [`begin`] fixes what a run keeps, and the store adds the rows.
 
 pub mod answers;
+pub mod audience;
 pub mod begin;
+mod cases;
 pub mod consents;
 pub mod csv;
 pub mod duplicates;
@@ -13,6 +15,7 @@ pub mod figures;
 pub mod mapping;
 pub mod payload;
 pub mod plan;
+pub mod requests;
 pub mod schedule;
 pub mod texts;
 pub mod upkeep;

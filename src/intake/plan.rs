@@ -8,7 +8,7 @@ mod view;
 
 pub use view::{CostView, CountryView, PlanView, SharesView, StepView, TextView, WholeView};
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     begin::{self, NotBegun},
@@ -17,13 +17,15 @@ use super::{
 use crate::{
     book::{Book, ReadyConfiguration, Unusable},
     domain::{
-        definition::Channel,
+        definition::{Channel, Organization},
         fairness::{Priority, Slots},
         figures::{Amount, Figures},
         id::RunId,
         pace::{self, Unit},
         phone::Country,
         plan::{self, Closed, Forecast, Part, Situation, Whose},
+        purpose::Purpose,
+        quiet::Clocks,
         quota::Allowance,
         rate::Rate,
         run::{Pinned, REQUEST_SIZE, Run, RunStatus},
@@ -74,6 +76,7 @@ struct Way<'a> {
 /// What is to be forecast.
 struct Work {
     priority: Priority,
+    purpose: Purpose,
     requests: u64,
     claimed: u64,
     texts: Figures,
@@ -94,6 +97,7 @@ pub async fn of_run(desk: Desk<'_>, run: &Run) -> Result<PlanView, NoPlan> {
     let (open, dispatched) = (count(run.open_requests), count(run.dispatched));
     let work = Work {
         priority: run.priority,
+        purpose: run.pinned.purpose,
         requests: if over { 0 } else { open },
         claimed: if going { in_flight(dispatched, count(run.requests), open) } else { 0 },
         texts: if over { Figures::default() } else { left.texts.clone() },
@@ -139,6 +143,7 @@ pub async fn of_texts(
     let way = desk.way(&pinned).await?;
     let work = Work {
         priority,
+        purpose: pinned.purpose,
         requests: rows.div_ceil(REQUEST_SIZE as u64),
         claimed: 0,
         texts,
@@ -197,7 +202,7 @@ impl<'a> Desk<'a> {
         let allowance = self.store.allowance(org).await?.unwrap_or_else(|| self.book.organization.allowance());
         let slots = Slots::of(self.slots).usable(work.priority);
         let mut parts = self.ahead(way, work, slots).await?;
-        parts.extend(own_parts(self.book, way, work));
+        parts.extend(own_parts(&self.book.organization, way, work, self.now));
         let situation = Situation {
             now: self.now,
             allowance,
@@ -264,10 +269,10 @@ fn waits_for(other: &UnderWay, goes_first: bool, work: &Work, slots: usize) -> (
 }
 
 /// The run's own work: in one part, or by what may be sent when.
-fn own_parts(book: &Book, way: &Way<'_>, work: &Work) -> Vec<Part> {
+fn own_parts(organization: &Organization, way: &Way<'_>, work: &Work, now: Timestamp) -> Vec<Part> {
     let mut by_hours: BTreeMap<Vec<Closed>, Amount> = BTreeMap::new();
     for (country, amount) in work.texts.by(|kind| kind.country) {
-        let sum = by_hours.entry(closed(book, country)).or_default();
+        let sum = by_hours.entry(closed(organization, work.purpose, country, now)).or_default();
         *sum = sum.plus(amount);
     }
     if by_hours.is_empty() {
@@ -296,9 +301,27 @@ fn own_parts(book: &Book, way: &Way<'_>, work: &Work) -> Vec<Part> {
     parts
 }
 
-/// When nothing may be sent to a country: its quiet hours, of the days to come. There are none yet.
-fn closed(_book: &Book, _country: Option<Country>) -> Vec<Closed> {
-    Vec::new()
+/// How far ahead quiet hours are looked for: what takes longer is bounded by something else.
+const NIGHTS: Duration = Duration::from_hours(8 * 24);
+/// Between two looks for the next quiet hours.
+const LOOK: Duration = Duration::from_mins(15);
+
+/// When marketing may not be sent to a country: its quiet hours, of the days to come. Who has a clock of its own may be left alone
+/// at other times; here only the numbers are known.
+fn closed(organization: &Organization, purpose: Purpose, country: Option<Country>, now: Timestamp) -> Vec<Closed> {
+    let Some(hours) = organization.quiet_hours.filter(|_| purpose == Purpose::Marketing) else { return Vec::new() };
+    let clocks = Clocks { own: None, country, organization: organization.timezone };
+    let (mut at, mut closed) = (now, Vec::new());
+    while at < now.plus(NIGHTS) {
+        match clocks.quiet(hours, at).filter(|quiet| quiet.until > at) {
+            Some(quiet) => {
+                closed.push(Closed { from: at, until: quiet.until });
+                at = quiet.until;
+            }
+            None => at = at.plus(LOOK),
+        }
+    }
+    closed
 }
 
 impl<'a> Way<'a> {

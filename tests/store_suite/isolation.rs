@@ -79,6 +79,7 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
         secret_hash: "h".into(),
         created_at: at(0),
         revoked_at: None,
+        last_used_at: None,
     };
     store.add_key(org, &stored).await.unwrap();
     store.ensure_token(org, TokenKind::Account, "twilio", "token").await.unwrap();
@@ -190,6 +191,8 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
             "message_states",
             "tallies",
             "api_keys",
+            "idempotency_keys",
+            "streams",
             "tokens",
             "events",
             "callbacks",
@@ -226,7 +229,7 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
     store.open_run(&other, run, at(3)).await.unwrap();
     store.fail_run(&other, run, "x", at(3)).await.unwrap();
     assert!(!store.revoke_key(&other, ids.key, at(3)).await.unwrap());
-    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], at(3)).await.unwrap());
+    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], &[], at(3)).await.unwrap());
     store.apply_callbacks(&other, &[CallbackId::new(at(0), 0)], &Effects::default()).await.unwrap();
     assert!(!store.end_conversation(&other, ids.conversation, "somebody", at(3)).await.unwrap());
     let answer = new_answer(ids.conversation, None);
