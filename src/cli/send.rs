@@ -76,7 +76,7 @@ async fn file(context: &Context, app: &App, args: Args, path: PathBuf) -> Result
     if args.dry_run {
         let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
         print_preview(out, &preview);
-        let plan = plan::of_preview(desk(&app, &upload.book), &upload.configuration, &preview).await?;
+        let plan = plan::of_preview(desk(app, &upload.book), &upload.configuration, &preview).await?;
         plan.lines(upload.book.organization.timezone).iter().for_each(|line| out.line(line));
         keep_rejected(out, args.rejected, &mut preview)?;
         out.document(&json!({ "dry_run": document(&preview, &plan) }));

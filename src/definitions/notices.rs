@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{problem::Notice, rules, set::DefinitionSet};
+use super::{firings::Firings, problem::Notice, set::DefinitionSet};
 use crate::domain::{
     account::{Account, ProviderKind},
     contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
@@ -18,11 +18,12 @@ use crate::domain::{
 };
 
 /// Everything that is worth knowing.
-pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
-    let mut notices = schedules(set, now);
+pub(super) fn of(set: &DefinitionSet, firings: &[Firings]) -> Vec<Notice> {
+    let mut notices: Vec<Notice> =
+        firings.iter().map(|one| notice("outbound", &one.configuration, one.in_words())).collect();
     notices.extend(accounts(set));
     notices.extend(senders(set));
-    notices.extend(pace_of_runs(set, now));
+    notices.extend(pace_of_runs(set));
     notices.extend(templates(set));
     notices.extend(timelines(set));
     notices
@@ -30,33 +31,6 @@ pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
 
 fn notice(kind: &str, name: &str, message: impl Into<String>) -> Notice {
     Notice { file: format!("{kind} {name}"), message: message.into() }
-}
-
-/// When each schedule fires next.
-fn schedules(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    for (name, configuration) in &set.configurations {
-        let Some(Ok(schedule)) = rules::schedule(configuration, set.organization.timezone) else { continue };
-        let times: Vec<String> =
-            schedule.upcoming(now, 3).iter().map(|time| local(set, configuration, *time)).collect();
-        let message = match (configuration.active, times.is_empty()) {
-            (false, _) => "is inactive and does not fire".to_owned(),
-            (true, true) => "never fires again: all of its times are past".to_owned(),
-            (true, false) => format!("fires next at {}", times.join(", ")),
-        };
-        notices.push(notice("outbound", name, message));
-    }
-    notices
-}
-
-fn local(set: &DefinitionSet, configuration: &Configuration, time: Timestamp) -> String {
-    let zone = match &configuration.trigger {
-        Trigger::Scheduled { timezone: Some(zone), .. } => *zone,
-        Trigger::Scheduled { timezone: None, .. } | Trigger::Automatic { .. } | Trigger::Instant {} => {
-            set.organization.timezone
-        }
-    };
-    time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// TeleSign's address for customers without a contract.
@@ -111,13 +85,13 @@ const VERY_LONG: Duration = Duration::from_hours(24);
 const SLOTS: usize = 16;
 
 /// How long runs will take where that may surprise.
-fn pace_of_runs(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
+fn pace_of_runs(set: &DefinitionSet) -> Vec<Notice> {
     let mut notices = Vec::new();
     let mut slow: BTreeSet<&str> = BTreeSet::new();
     for (name, configuration) in &set.configurations {
         let Some(channel) = set.channels.get(&configuration.channel) else { continue };
         let Some(provider) = set.accounts.get(&channel.account).map(Account::provider) else { continue };
-        let carried = |rows| Carried::of(set, rows, channel.pace(provider), now);
+        let carried = |rows| Carried::of(set, rows, channel.pace(provider));
         match (&configuration.trigger, &configuration.audience) {
             (Trigger::Automatic { .. }, _) => {}
             (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(AudienceRef::List(list))) => {
@@ -157,7 +131,7 @@ struct Carried {
 
 impl Carried {
     /// Each row of one segment: what takes more than one takes as many times longer.
-    fn of(set: &DefinitionSet, rows: u64, rate: Rate, now: Timestamp) -> Self {
+    fn of(set: &DefinitionSet, rows: u64, rate: Rate) -> Self {
         let own = Part {
             whose: Whose::Own,
             channel: 0,
@@ -169,7 +143,8 @@ impl Carried {
             units: rows,
             closed: Vec::new(),
         };
-        let allowance = set.organization.allowance();
+        // A fresh hour is the same at any time.
+        let (now, allowance) = (Timestamp::default(), set.organization.allowance());
         let situation = Situation { now, allowance, used: vec![], slots: SLOTS, expires_at: None, parts: vec![own] };
         let forecast = plan::forecast(&situation);
         Self { takes: forecast.ends_at.map_or(Duration::MAX, |ends| ends.since(now)), bound_by: forecast.bound_by }

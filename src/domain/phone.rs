@@ -141,7 +141,7 @@ impl E164 {
             codes.into_iter().find_map(|code| PHONE_NUMBER_UTIL.get_regions_for_country_calling_code(code))?;
         let (shared, main) = (regions.len() > 1, regions.next()?);
         let exact =
-            shared.then(|| PHONE_NUMBER_UTIL.parse(&format!("+{digits}"), None).ok()?.get_region_code()).flatten();
+            shared.then(|| PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None).ok()?.get_region_code()).flatten();
         let country = exact.unwrap_or(main);
         (country != Region::World).then_some(Country(country))
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinError;
 use super::{
     begin::{self, NotBegun},
     cases,
+    figures::Spared,
     payload::{ContactRules, Refused},
     texts::{of_contact, text_for},
     upkeep,
@@ -22,7 +23,7 @@ use crate::{
     clock::Clock,
     domain::{
         contact::{Contact, OptIn},
-        definition::{AudienceRef, CaseQuery},
+        definition::{AudienceRef, CaseQuery, SmartEncoding},
         fairness::Priority,
         id::{OrgId, RunId},
         phone::E164,
@@ -234,7 +235,8 @@ pub(super) async fn take_in(
     run: RunId,
     reader: &Reader,
 ) -> Result<Option<Run>, NotBegun> {
-    let spared = Spared::of(store, org, reader.rules.channel_type, reader.template.clone()).await?;
+    let spared =
+        Spared::of(store, org, reader.rules.channel_type, reader.template.clone(), reader.smart_encoding).await?;
     loop {
         let from = store.run_cursor(org, run).await?;
         let importing = |run: &Run| run.status == RunStatus::Importing;
@@ -293,6 +295,7 @@ pub(super) struct Reader {
     version: i64,
     rules: ContactRules,
     template: Arc<Template>,
+    smart_encoding: SmartEncoding,
 }
 
 impl Reader {
@@ -308,14 +311,15 @@ impl Reader {
     ) -> Result<Self, Unusable> {
         let configuration = &ready.configuration;
         let version = audience.list().map(|list| book.list(list)).transpose()?.map_or(0, |list| list.version);
+        let channel = book.channel(&configuration.channel)?;
         let rules = ContactRules {
-            channel_type: book.channel(&configuration.channel)?.channel_type,
+            channel_type: channel.channel_type,
             configuration: Some(ready.id),
             default_country: book.organization.default_country,
             attested: attested.or(configuration.attested()),
         };
         let template = book.template(&configuration.template)?.template.clone();
-        Ok(Self { audience: audience.clone(), version, rules, template })
+        Ok(Self { audience: audience.clone(), version, rules, template, smart_encoding: channel.smart_encoding() })
     }
 
     /// Where a run's contacts come from, in words.
@@ -379,10 +383,11 @@ impl Reader {
 
     /// The text of each contact, or why there is none; on a thread that may block.
     async fn judge(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, Result<Rendered, Refused>)>, JoinError> {
-        let template = self.template.clone();
+        let (template, smart_encoding) = (self.template.clone(), self.smart_encoding);
         let judge = move |entry: Entry| {
             let verdict = entry.contact.as_ref().map_err(Clone::clone);
-            let verdict = verdict.and_then(|contact| text_for(&template, contact).map_err(|bad| of_contact(&bad)));
+            let verdict = verdict
+                .and_then(|contact| text_for(&template, contact, smart_encoding).map_err(|bad| of_contact(&bad)));
             (entry, verdict)
         };
         tokio::task::spawn_blocking(move || entries.into_iter().map(judge).collect()).await

@@ -8,6 +8,7 @@ use super::texts::text_for;
 use crate::{
     domain::{
         contact::{ChannelType, Contact, OptIn},
+        definition::SmartEncoding,
         figures::{Alphabet, Amount, Figures, TextKind},
         id::OrgId,
         locale::Locale,
@@ -64,10 +65,14 @@ impl Counter {
 }
 
 /// What these contacts' texts amount to. Whom nothing can be said to is not counted.
-pub fn of<'a>(template: &Template, contacts: impl IntoIterator<Item = &'a Contact>) -> Figures {
+pub fn of<'a>(
+    template: &Template,
+    smart_encoding: SmartEncoding,
+    contacts: impl IntoIterator<Item = &'a Contact>,
+) -> Figures {
     let mut counter = Counter::default();
     for contact in contacts {
-        if let Ok(rendered) = text_for(template, contact) {
+        if let Ok(rendered) = text_for(template, contact, smart_encoding) {
             counter.count(contact, &rendered.locale, &segments(&rendered.text));
         }
     }
@@ -81,6 +86,7 @@ pub struct Spared<'a> {
     org: &'a OrgId,
     channel_type: ChannelType,
     template: Arc<Template>,
+    smart_encoding: SmartEncoding,
     /// Whether anybody has opted out: if nobody has, nobody is looked up.
     opt_outs: bool,
 }
@@ -92,21 +98,22 @@ impl<'a> Spared<'a> {
         org: &'a OrgId,
         channel_type: ChannelType,
         template: Arc<Template>,
+        smart_encoding: SmartEncoding,
     ) -> Result<Self, StoreError> {
         let opt_outs = store.has_opt_outs(org, channel_type).await?;
-        Ok(Self { store, org, channel_type, template, opt_outs })
+        Ok(Self { store, org, channel_type, template, smart_encoding, opt_outs })
     }
 
     /// What the texts of those amount to who get nothing although they agreed: they repeat a number, or have opted out.
     pub async fn among(&self, messages: &[NewMessage]) -> Result<Figures, StoreError> {
         let (_, spared) = self.parted(messages).await?;
-        Ok(of(&self.template, spared))
+        Ok(of(&self.template, self.smart_encoding, spared))
     }
 
     /// What the texts of all the others amount to.
     pub async fn figures_of(&self, messages: &[NewMessage]) -> Result<Figures, StoreError> {
         let (written_to, _) = self.parted(messages).await?;
-        Ok(of(&self.template, written_to))
+        Ok(of(&self.template, self.smart_encoding, written_to))
     }
 
     async fn parted<'m>(&self, messages: &'m [NewMessage]) -> Result<(Vec<&'m Contact>, Vec<&'m Contact>), StoreError> {

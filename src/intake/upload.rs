@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     domain::{
         contact::{ChannelType, Contact, OptIn},
+        definition::SmartEncoding,
         fairness::Priority,
         figures::Figures,
         id::{ConfigurationId, OrgId, RunId},
@@ -159,6 +160,7 @@ pub struct TextFigures {
 #[derive(Clone, Debug)]
 struct Rules {
     channel_type: ChannelType,
+    smart_encoding: SmartEncoding,
     configuration: ConfigurationId,
     template: Arc<Template>,
     /// What the template needs, spelt as its author does, for messages.
@@ -171,8 +173,10 @@ impl Rules {
     fn of(upload: &Upload) -> Result<Self, NotBegun> {
         let configuration = &upload.configuration.configuration;
         let template = upload.book.template(&configuration.template)?.template.clone();
+        let channel = upload.book.channel(&configuration.channel)?;
         Ok(Self {
-            channel_type: upload.book.channel(&configuration.channel)?.channel_type,
+            channel_type: channel.channel_type,
+            smart_encoding: channel.smart_encoding(),
             configuration: upload.configuration.id,
             needs: template.required_slugs().iter().map(|slug| template.slug_spelling(slug).to_owned()).collect(),
             template,
@@ -221,7 +225,7 @@ fn render(
     texts: &mut BTreeMap<String, TextFigures>,
     counter: &mut Counter,
 ) -> Result<(), RowProblem> {
-    let rendered = text_for(&rules.template, contact).map_err(|problem| of_row(line, problem))?;
+    let rendered = text_for(&rules.template, contact, rules.smart_encoding).map_err(|problem| of_row(line, problem))?;
     let counted = segments(&rendered.text);
     counter.count(contact, &rendered.locale, &counted);
     let figures = texts.entry(rendered.locale.to_string()).or_default();
@@ -292,7 +296,7 @@ async fn take_in(store: &Store, clock: &Clock, upload: &Upload, run: RunId, prev
     let (rules, path) = (Rules::of(upload)?, upload.path.clone());
     let (chunks, mut waiting) = mpsc::channel(WAITING);
     let Preview { checked: Checked { second_pass, rejected, .. }, mut figures, .. } = preview;
-    let spared = Spared::of(store, org, rules.channel_type, rules.template.clone()).await?;
+    let spared = Spared::of(store, org, rules.channel_type, rules.template.clone(), rules.smart_encoding).await?;
     let reading = tokio::task::spawn_blocking(move || read(&rules, &path, second_pass, &chunks));
     let mut after = 0;
     while let Some(chunk) = waiting.recv().await {
