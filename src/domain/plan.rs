@@ -5,6 +5,7 @@
 //! happens: it is arithmetic on what is known now. What nobody can know, it leaves out: other work that is still to come, messages
 //! that will fail and be tried again, a provider that is slow.
 
+mod hour;
 mod words;
 
 use std::{
@@ -19,6 +20,7 @@ use super::{
     time::Timestamp,
 };
 
+use hour::Hour;
 pub use words::{because, grouped, in_words, paced};
 
 /// The most steps that a forecast takes: where there are more requests, several go together.
@@ -186,40 +188,6 @@ fn millis(at: Timestamp) -> Millis {
 fn moment(at: Millis) -> Timestamp {
     // Saturates far beyond any date.
     Timestamp::from_millis(at.ceil() as i64)
-}
-
-/// The rolling hour as it will stand.
-struct Hour {
-    allowance: Allowance,
-    buckets: VecDeque<(i64, Usage)>,
-    used: Usage,
-}
-
-impl Hour {
-    fn new(allowance: Allowance, used: &[(i64, Usage)]) -> Self {
-        let by_number: BTreeMap<i64, Usage> = used.iter().copied().collect();
-        Self { allowance, used: by_number.values().copied().sum(), buckets: by_number.into_iter().collect() }
-    }
-
-    /// Books up to `want` requests; or when to ask again.
-    fn take(&mut self, ask: Ask, want: u64, now: Timestamp) -> Result<u64, Timestamp> {
-        let first = quota::first_bucket_counted(now);
-        while let Some((_, gone)) = self.buckets.front().filter(|(number, _)| *number < first) {
-            self.used = self.used.minus(*gone);
-            self.buckets.pop_front();
-        }
-        let granted = quota::grant(self.allowance, self.used, ask, want);
-        if granted == 0 {
-            return Err(quota::retry_at(self.allowance, self.buckets.make_contiguous(), ask, now));
-        }
-        let booked = Usage { total: granted, bulk: if ask == Ask::Bulk { granted } else { 0 } };
-        self.used = [self.used, booked].into_iter().sum();
-        match self.buckets.back_mut().filter(|(number, _)| *number == quota::bucket(now)) {
-            Some((_, usage)) => *usage = [*usage, booked].into_iter().sum(),
-            None => self.buckets.push_back((quota::bucket(now), booked)),
-        }
-        Ok(granted)
-    }
 }
 
 /// A part as it is worked off.
