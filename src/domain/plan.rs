@@ -1,9 +1,7 @@
 //! The forecast (SPEC 8): when the work of a run will begin and end, and what bounds it.
 //!
-//! The work is played forward, request by request, by the rules that the claim and the channel's pace go by: the same
-//! [`quota::grant`] and [`quota::retry_at`] over the same buckets, the same [`pace::interval`] and [`pace::burst`]. Nothing here
-//! happens: it is arithmetic on what is known now. What nobody can know, it leaves out: other work that is still to come, messages
-//! that will fail and be tried again, a provider that is slow.
+//! The work is played forward, request by request, by the rules of the claim and of the channel's pace. What nobody can know is left
+//! out: work still to come, messages that will fail and be tried again, a provider that is slow.
 
 mod hour;
 mod words;
@@ -177,7 +175,7 @@ fn bound(situation: &Situation) -> Bound {
     longest.filter(|(time, _)| *time > AT_ONCE).map_or(Bound::Nothing, |(_, bound)| bound)
 }
 
-/// Milliseconds, with fractions: what is less than one must add up.
+/// With fractions: they add up.
 type Millis = f64;
 
 fn millis(at: Timestamp) -> Millis {
