@@ -25,10 +25,8 @@ pub use words::{because, grouped, in_words, paced};
 const STEPS: u64 = 20_000;
 /// A wait for the hour that is worth a step of its own.
 const WORTH_A_STEP: Duration = Duration::from_mins(5);
-/// The most steps that are told; what comes later is told with the last.
-const STEPS_TOLD: usize = 24;
-/// What takes no longer than this, nothing bounds.
-const AT_ONCE: Duration = Duration::from_secs(1);
+const STEPS_TOLD: usize = 24; // what comes later is told with the last
+const AT_ONCE: Duration = Duration::from_secs(1); // what takes no longer, nothing bounds
 
 /// A time in which a part of the work may not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
