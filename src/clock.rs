@@ -4,7 +4,10 @@
 //! because a paused runtime breaks the store's connection pools. What a wait *costs* is measured with a [`Stopwatch`].
 
 use std::{
+    collections::BTreeMap,
     future::Future,
+    ops::Bound::{Excluded, Unbounded},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +25,37 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    Manual(watch::Receiver<Timestamp>),
+    Manual(watch::Receiver<Timestamp>, Waits),
+}
+
+/// What is waited for on a manual clock: how many wait for which time.
+#[derive(Clone, Debug, Default)]
+struct Waits(Arc<Mutex<BTreeMap<Timestamp, usize>>>);
+
+impl Waits {
+    fn enter(&self, at: Timestamp) -> Waiting {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(at).or_default() += 1;
+        Waiting { waits: self.clone(), at }
+    }
+}
+
+/// One of them, as long as it waits.
+#[derive(Debug)]
+struct Waiting {
+    waits: Waits,
+    at: Timestamp,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waits = self.waits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = waits.get_mut(&self.at) {
+            *count -= 1;
+            if *count == 0 {
+                waits.remove(&self.at);
+            }
+        }
+    }
 }
 
 impl Clock {
@@ -34,15 +67,24 @@ impl Clock {
     /// A clock that stands at `start` until it is moved.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let (hand, face) = watch::channel(start);
-        (Self(Source::Manual(face)), ManualClock(hand))
+        let waits = Waits::default();
+        (Self(Source::Manual(face, waits.clone())), ManualClock { hand, waits })
     }
 
     /// What time it is.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => system_now(),
-            Source::Manual(face) => *face.borrow(),
+            Source::Manual(face, _) => *face.borrow(),
         }
+    }
+
+    /// Begins to count time as it goes by.
+    pub fn ticker(&self) -> Ticker {
+        Ticker(match &self.0 {
+            Source::System => Ticks::Measured(Stopwatch::start()),
+            Source::Manual(face, _) => Ticks::Moved(face.clone(), self.now()),
+        })
     }
 
     /// Waits for `duration`, counted from this call and not from the first poll.
@@ -51,7 +93,7 @@ impl Clock {
     pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
         let end = match &self.0 {
             Source::System => End::Measured(Stopwatch::start(), duration),
-            Source::Manual(face) => End::Moved(face.clone(), self.now().plus(duration)),
+            Source::Manual(face, waits) => End::moved(face, waits, self.now().plus(duration)),
         };
         end.reached()
     }
@@ -60,7 +102,7 @@ impl Clock {
     pub fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + use<> {
         let end = match &self.0 {
             Source::System => End::Told(at),
-            Source::Manual(face) => End::Moved(face.clone(), at),
+            Source::Manual(face, waits) => End::moved(face, waits, at),
         };
         end.reached()
     }
@@ -73,10 +115,14 @@ enum End {
     /// The machine's clock tells this time.
     Told(Timestamp),
     /// The manual clock was moved to this time.
-    Moved(watch::Receiver<Timestamp>, Timestamp),
+    Moved(watch::Receiver<Timestamp>, Waiting),
 }
 
 impl End {
+    fn moved(face: &watch::Receiver<Timestamp>, waits: &Waits, at: Timestamp) -> Self {
+        Self::Moved(face.clone(), waits.enter(at))
+    }
+
     async fn reached(self) {
         match self {
             Self::Measured(since, duration) => tokio::time::sleep(duration.saturating_sub(since.elapsed())).await,
@@ -87,8 +133,8 @@ impl End {
                 }
                 tokio::time::sleep(left.min(LONGEST_NAP)).await;
             },
-            Self::Moved(mut face, at) => {
-                if face.wait_for(|now| *now >= at).await.is_err() {
+            Self::Moved(mut face, waiting) => {
+                if face.wait_for(|now| *now >= waiting.at).await.is_err() {
                     // Whoever could move the clock is gone: that time will never come.
                     std::future::pending::<()>().await;
                 }
@@ -97,19 +143,49 @@ impl End {
     }
 }
 
+/// Counts time as it goes by: on the machine's clock it is measured, and setting that clock changes nothing; on a manual clock it
+/// is what the clock was moved by.
+#[derive(Clone, Debug)]
+pub struct Ticker(Ticks);
+
+#[derive(Clone, Debug)]
+enum Ticks {
+    Measured(Stopwatch),
+    Moved(watch::Receiver<Timestamp>, Timestamp),
+}
+
+impl Ticker {
+    /// How much has gone by since it was made.
+    pub fn elapsed(&self) -> Duration {
+        match &self.0 {
+            Ticks::Measured(since) => since.elapsed(),
+            Ticks::Moved(face, since) => face.borrow().since(*since),
+        }
+    }
+}
+
 /// Moves a manual clock. When the last one is dropped, the clock stands still for good.
 #[derive(Clone, Debug)]
-pub struct ManualClock(watch::Sender<Timestamp>);
+pub struct ManualClock {
+    hand: watch::Sender<Timestamp>,
+    waits: Waits,
+}
 
 impl ManualClock {
     /// Moves the clock forward; waits that end by then are over.
     pub fn advance(&self, by: Duration) {
-        self.0.send_modify(|now| *now = now.plus(by));
+        self.hand.send_modify(|now| *now = now.plus(by));
+    }
+
+    /// The next time that somebody waits for: where to move the clock if nothing else is to happen before.
+    pub fn next_wait(&self) -> Option<Timestamp> {
+        let (now, waits) = (*self.hand.borrow(), self.waits.0.lock().unwrap_or_else(PoisonError::into_inner));
+        waits.range((Excluded(now), Unbounded)).next().map(|(at, _)| *at)
     }
 
     /// Sets the clock, forwards or back: machines' clocks are set back as well.
     pub fn set(&self, to: Timestamp) {
-        self.0.send_replace(to);
+        self.hand.send_replace(to);
     }
 }
 
@@ -185,6 +261,23 @@ mod tests {
         assert_eq!(clock.now(), START);
         assert_eq!(clock.sleep(Duration::from_millis(1)).now_or_never(), None);
         assert_eq!(clock.sleep(Duration::ZERO).now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn the_hand_knows_what_is_waited_for() {
+        let (clock, hand) = Clock::manual(START);
+        let ticker = clock.ticker();
+        assert_eq!((hand.next_wait(), ticker.elapsed()), (None, Duration::ZERO));
+        let soon = clock.sleep(Duration::from_secs(1));
+        let later = [clock.sleep(Duration::from_secs(2)), clock.sleep(Duration::from_secs(2))];
+        assert_eq!(hand.next_wait(), Some(START.plus(Duration::from_secs(1))));
+        drop(soon);
+        assert_eq!(hand.next_wait(), Some(START.plus(Duration::from_secs(2))));
+        hand.advance(Duration::from_secs(2));
+        assert_eq!((hand.next_wait(), ticker.elapsed()), (None, Duration::from_secs(2)));
+        drop(later);
+        hand.set(START);
+        assert_eq!((hand.next_wait(), ticker.elapsed()), (None, Duration::ZERO));
     }
 
     #[tokio::test]

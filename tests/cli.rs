@@ -247,6 +247,16 @@ async fn programs_get_one_document() {
     let dry = json(&["send", "shipping-delay", "--csv", "good.csv", "--dry-run"], 0).await;
     assert_eq!((dry["dry_run"]["valid"].as_u64(), dry["dry_run"]["duplicates"].as_u64()), (Some(3), Some(1)), "{dry}");
     assert!(dry["dry_run"]["texts"]["fr"]["sample"].as_str().unwrap().starts_with("Bonjour Bo"), "{dry}");
+    let plan = &dry["dry_run"]["plan"];
+    assert_eq!(
+        (plan["requests"].as_u64(), plan["messages"].as_u64()),
+        (Some(1), Some(2)),
+        "one repeats a number: {dry}"
+    );
+    assert_eq!((plan["bound_by"].as_str(), plan["cost"]["currency"].as_str()), (Some("nothing"), Some("EUR")), "{dry}");
+    let told = desk.herald(&["send", "shipping-delay", "--csv", "good.csv", "--dry-run"]).await.stdout;
+    assert!(told.contains("\nplan: about a second, bounded by nothing but the provider's own speed\n"), "{told}");
+    assert!(told.contains(" EUR for 2 messages in 2 segments\n"), "{told}");
     assert_eq!(sandbox.summary().calls, 0, "a dry run sends nothing");
     assert_eq!(json(&["run", "list"], 0).await, json!({ "runs": [] }), "and makes no run");
 

@@ -21,6 +21,8 @@ mod description;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/plan.rs"]
+mod plan;
 #[path = "http/preview.rs"]
 mod preview;
 #[path = "http/requests.rs"]

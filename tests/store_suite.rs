@@ -18,6 +18,8 @@ mod control;
 mod conversations;
 #[path = "store_suite/door.rs"]
 mod door;
+#[path = "store_suite/figures.rs"]
+mod figures;
 #[path = "store_suite/inbound.rs"]
 mod inbound;
 #[path = "store_suite/isolation.rs"]
@@ -102,6 +104,9 @@ suite! {
     settling::sums_equal_a_recount_after_every_step,
     settling::racing_answers_and_receipts_keep_the_sums,
     settling::a_run_ends_only_when_its_sums_hold,
+    figures::what_texts_amount_to_is_added_up,
+    figures::runs_under_way_are_those_with_requests_left,
+    figures::opt_outs_are_known_by_channel_type,
     control::a_stopped_run_is_not_claimed_until_it_is_resumed,
     control::what_is_given_back_to_a_stopped_run_stays_stopped,
     control::what_is_added_while_a_run_is_stopped_goes_with_it,

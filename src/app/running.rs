@@ -134,6 +134,7 @@ impl Running {
         );
         self.committers.push(recording);
         let api = Arc::new(Api {
+            slots: app.config.worker.slots,
             store: app.store.clone(),
             books: app.books.clone(),
             clock: app.clock.clone(),

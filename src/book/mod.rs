@@ -176,6 +176,12 @@ impl Book {
         self.channels.get(name).ok_or_else(|| missing("channel", name, self.channels.keys()))
     }
 
+    /// A channel by its name, with the name.
+    pub fn named_channel(&self, name: &str) -> Result<(&str, &Channel), Unusable> {
+        let found = self.channels.get_key_value(name).map(|(name, channel)| (name.as_str(), channel));
+        found.ok_or_else(|| missing("channel", name, self.channels.keys()))
+    }
+
     /// The account's channel of this type with this number (digits, or the name that an alphanumeric sender has), and its
     /// name. One number can be a sender of both types.
     pub fn channel_of_number(

@@ -12,9 +12,11 @@ use super::{
 };
 use crate::{
     app::App,
+    book::Book,
     domain::id::{OrgId, RunId},
     engine::{self, Order, Refused},
     http::views::{self, Audit},
+    intake::plan::{self, NoPlan},
 };
 
 mod export;
@@ -75,7 +77,7 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
     let org = &book.organization.id;
     match command {
         Command::List { limit } => list(&context, &app, org, limit).await?,
-        Command::Show { run } => show(&context, &app, org, run).await?,
+        Command::Show { run } => show(&context, &app, &book, run).await?,
         Command::Pause { run } => obey(&context, &app, org, run, Order::Pause).await?,
         Command::Resume { run } => obey(&context, &app, org, run, Order::Resume).await?,
         Command::Cancel { run } => obey(&context, &app, org, run, Order::Cancel).await?,
@@ -115,10 +117,21 @@ async fn list(context: &Context, app: &App, org: &OrgId, limit: i64) -> Result<(
     Ok(())
 }
 
-async fn show(context: &Context, app: &App, org: &OrgId, run: RunId) -> Result<(), Failure> {
-    let known = look(app, org, run).await?;
+async fn show(context: &Context, app: &App, book: &Book, run: RunId) -> Result<(), Failure> {
+    let known = look(app, &book.organization.id, run).await?;
     follow::print(context.out, app, &known);
-    context.out.document(&json!({ "run": known.view(app.clock.now()) }));
+    let mut document = json!({ "run": known.view(app.clock.now()) });
+    if !known.run.status.is_over() {
+        match plan::of_run(super::send::desk(app, book), &known.run).await {
+            Ok(plan) => {
+                plan.lines(book.organization.timezone).iter().for_each(|line| context.out.line(format!("  {line}")));
+                document["plan"] = json!(plan);
+            }
+            Err(NoPlan::Store(problem)) => return Err(problem.into()),
+            Err(problem) => context.out.line(format!("  plan: none, {problem}")),
+        }
+    }
+    context.out.document(&document);
     Ok(())
 }
 

@@ -10,8 +10,12 @@ use serde_json::json;
 use super::{Context, Failure, follow, input, out::Out};
 use crate::{
     app::{App, Roles, Running},
+    book::Book,
     domain::contact::OptIn,
-    intake::upload::{self, NotSent, OnInvalid, OnSameFile, Preview, TextFigures, Upload},
+    intake::{
+        plan::{self, Desk, PlanView},
+        upload::{self, NotSent, OnInvalid, OnSameFile, Preview, TextFigures, Upload},
+    },
 };
 
 /// Row problems that are shown; the rest can be exported.
@@ -71,8 +75,10 @@ async fn file(context: &Context, app: &App, args: Args, path: PathBuf) -> Result
     if args.dry_run {
         let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
         print_preview(out, &preview);
+        let plan = plan::of_preview(desk(app, &upload.book), &upload.configuration, &preview).await?;
+        plan.lines(upload.book.organization.timezone).iter().for_each(|line| out.line(line));
         keep_rejected(out, args.rejected, &mut preview)?;
-        out.document(&json!({ "dry_run": document(&preview) }));
+        out.document(&json!({ "dry_run": document(&preview, &plan) }));
         return Ok(ExitCode::from(if preview.checked.invalid > 0 && !args.skip_invalid { 2 } else { 0 }));
     }
     if args.skip_invalid && args.rejected.is_some() {
@@ -89,7 +95,16 @@ async fn file(context: &Context, app: &App, args: Args, path: PathBuf) -> Result
         }
         Err(other) => return Err(refused(out)(other)),
     };
+    if let Some(begun) = app.store.run(&org, run).await? {
+        let plan = plan::of_run(desk(app, &upload.book), &begun).await?;
+        out.note(format!("  {run}: {}", plan.summary));
+    }
     finish(app, out, &org, run).await
+}
+
+/// Where plans are made.
+pub fn desk<'a>(app: &'a App, book: &'a Book) -> Desk<'a> {
+    Desk { store: &app.store, book, slots: app.config.worker.slots, now: app.clock.now() }
 }
 
 /// Works on the run here, besides whatever else works on the same database, until it is over.
@@ -202,12 +217,13 @@ fn keep_rejected(out: Out, path: Option<PathBuf>, preview: &mut Preview) -> Resu
     Ok(())
 }
 
-fn document(preview: &Preview) -> serde_json::Value {
+fn document(preview: &Preview, plan: &PlanView) -> serde_json::Value {
     let checked = &preview.checked;
     json!({
         "rows": checked.rows, "valid": checked.valid, "invalid": checked.invalid, "duplicates": checked.duplicates,
         "not_opted_in": checked.not_opted_in, "summary": checked.summary.to_string(),
         "problems": checked.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), "texts": texts(&preview.texts),
+        "plan": plan,
     })
 }
 

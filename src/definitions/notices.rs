@@ -1,7 +1,7 @@
 //! What is right and worth knowing before it is applied: when schedules fire next, and what a provider, a sender or a template
 //! cannot carry (SPEC 10).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{firings::Firings, problem::Notice, set::DefinitionSet};
 use crate::domain::{
@@ -9,8 +9,12 @@ use crate::domain::{
     contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
     definition::{AudienceRef, Channel, Configuration, NumberType, Trigger},
     pace::{self, Unit},
+    plan::{self, Bound, Part, Situation, Whose, grouped},
     purpose::Purpose,
+    quota::Ask,
     rate::Rate,
+    run::REQUEST_SIZE,
+    time::Timestamp,
 };
 
 /// Everything that is worth knowing.
@@ -73,10 +77,12 @@ fn senders(set: &DefinitionSet) -> Vec<Notice> {
 
 /// What is meant where an operator has not said how many there will be.
 const LARGE_RUN: u64 = 100_000;
-/// A list that takes longer than this is worth a word, in seconds.
-const LONG: f64 = 3_600.0;
+/// A list that takes longer than this is worth a word.
+const LONG: Duration = Duration::from_hours(1);
 /// So is a sender that a large run would keep busy for longer than this.
-const VERY_LONG: f64 = 86_400.0;
+const VERY_LONG: Duration = Duration::from_hours(24);
+/// Requests that a worker is taken to work on at once: what takes hours takes them with any number.
+const SLOTS: usize = 16;
 
 /// How long runs will take where that may surprise.
 fn pace_of_runs(set: &DefinitionSet) -> Vec<Notice> {
@@ -85,21 +91,31 @@ fn pace_of_runs(set: &DefinitionSet) -> Vec<Notice> {
     for (name, configuration) in &set.configurations {
         let Some(channel) = set.channels.get(&configuration.channel) else { continue };
         let Some(provider) = set.accounts.get(&channel.account).map(Account::provider) else { continue };
-        let rate = channel.pace(provider);
+        let carried = |rows| Carried::of(set, rows, channel.pace(provider));
         match (&configuration.trigger, &configuration.audience) {
             (Trigger::Automatic { .. }, _) => {}
             (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(AudienceRef::List(list))) => {
                 let rows = set.rows.get(list).copied().unwrap_or_default();
-                if seconds(rows, rate) > LONG {
+                let carried = carried(rows);
+                if carried.takes > LONG {
                     let list = format!("its list of {} rows", grouped(rows));
-                    notices.push(notice("outbound", name, takes(&list, rows, configuration, channel, provider)));
+                    notices.push(notice(
+                        "outbound",
+                        name,
+                        takes(&list, &carried, set, configuration, channel, provider),
+                    ));
                 }
             }
             // How many cases there will be is not known before there are any.
             (Trigger::Instant {} | Trigger::Scheduled { .. }, None | Some(AudienceRef::Cases(_))) => {
-                if seconds(LARGE_RUN, rate) > VERY_LONG && slow.insert(&configuration.channel) {
+                let carried = carried(LARGE_RUN);
+                if carried.takes > VERY_LONG && slow.insert(&configuration.channel) {
                     let run = format!("a run of {} rows", grouped(LARGE_RUN));
-                    notices.push(notice("outbound", name, takes(&run, LARGE_RUN, configuration, channel, provider)));
+                    notices.push(notice(
+                        "outbound",
+                        name,
+                        takes(&run, &carried, set, configuration, channel, provider),
+                    ));
                 }
             }
         }
@@ -107,17 +123,44 @@ fn pace_of_runs(set: &DefinitionSet) -> Vec<Notice> {
     notices
 }
 
-/// In rows, each of one text: what a text takes more than one segment of takes as many times longer.
-fn seconds(rows: u64, rate: Rate) -> f64 {
-    rows as f64 / rate.per_second()
+/// How a run would go that has everything to itself: as the plan has it, but for the texts, which nobody has seen yet.
+struct Carried {
+    takes: Duration,
+    bound_by: Bound,
 }
 
-fn takes(what: &str, rows: u64, configuration: &Configuration, channel: &Channel, provider: ProviderKind) -> String {
+impl Carried {
+    /// Each row of one segment: what takes more than one takes as many times longer.
+    fn of(set: &DefinitionSet, rows: u64, rate: Rate) -> Self {
+        let own = Part {
+            whose: Whose::Own,
+            channel: 0,
+            rate,
+            ask: Ask::Bulk,
+            requests: rows.div_ceil(REQUEST_SIZE as u64),
+            claimed: 0,
+            messages: rows,
+            units: rows,
+            closed: Vec::new(),
+        };
+        // A fresh hour is the same at any time.
+        let (now, allowance) = (Timestamp::default(), set.organization.allowance());
+        let situation = Situation { now, allowance, used: vec![], slots: SLOTS, expires_at: None, parts: vec![own] };
+        let forecast = plan::forecast(&situation);
+        Self { takes: forecast.ends_at.map_or(Duration::MAX, |ends| ends.since(now)), bound_by: forecast.bound_by }
+    }
+}
+
+fn takes(
+    what: &str,
+    carried: &Carried,
+    set: &DefinitionSet,
+    configuration: &Configuration,
+    channel: &Channel,
+    provider: ProviderKind,
+) -> String {
     let rate = channel.pace(provider);
-    let unit = match pace::unit(provider, channel.channel_type) {
-        Unit::Segments => "segments",
-        Unit::Messages => "messages",
-    };
+    let unit = pace::unit(provider, channel.channel_type);
     let sender = match (channel.channel_type, channel.number_type) {
         (ChannelType::WhatsApp, _) => "a WhatsApp number",
         (ChannelType::Sms, NumberType::Geographic) => "a long code",
@@ -125,36 +168,25 @@ fn takes(what: &str, rows: u64, configuration: &Configuration, channel: &Channel
         (ChannelType::Sms, NumberType::TollFree) => "a toll-free number",
         (ChannelType::Sms, NumberType::Alphanumeric) => "a name",
     };
-    let (long, valid_for) = (seconds(rows, rate), configuration.valid_for);
-    let expires = if long > valid_for.0.as_secs_f64() {
+    let valid_for = configuration.valid_for;
+    let expires = if carried.takes > valid_for.0 {
         format!("; what is not sent within {valid_for} expires")
     } else {
         String::new()
     };
-    let (name, takes) = (&configuration.channel, in_words(long));
-    format!("{what} takes {takes} through channel \"{name}\" ({sender}, {rate} in {unit}){expires}")
-}
-
-fn in_words(seconds: f64) -> String {
-    let (minutes, hours, days) = ((seconds / 60.0).round(), (seconds / 3600.0).round(), (seconds / 86_400.0).round());
-    match hours {
-        ..2.0 => format!("{minutes} minutes"),
-        ..72.0 => format!("{hours} hours"),
-        _ => format!("{days} days"),
-    }
-}
-
-/// A number as people read it: 100,000.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let from_the_end = |at: usize| digits.len() - at;
-    digits.char_indices().fold(String::new(), |mut text, (at, digit)| {
-        if at > 0 && from_the_end(at).is_multiple_of(3) {
-            text.push(',');
+    let name = &configuration.channel;
+    let by = match carried.bound_by {
+        Bound::Quota => plan::because(Bound::Quota, name, rate, unit, set.organization.allowance()),
+        Bound::Pace | Bound::QuietHours | Bound::Nothing => {
+            let unit = match unit {
+                Unit::Segments => "segments",
+                Unit::Messages => "messages",
+            };
+            format!("channel \"{name}\" ({sender}, {rate} in {unit})")
         }
-        text.push(digit);
-        text
-    })
+    };
+    let takes = if carried.takes == Duration::MAX { "forever".to_owned() } else { plan::in_words(carried.takes) };
+    format!("{what} takes {takes} through {by}{expires}")
 }
 
 /// WhatsApp templates that nobody has approved, and approved ones whose stand-in cannot send them.
@@ -215,18 +247,5 @@ mod tests {
         assert!(told[0].contains("case-created") && told[0].contains("has no regardingobjectid:"), "{told:?}");
         set.configurations.get_mut("case-created").unwrap().show_in_timeline = false;
         assert_eq!(timelines(&set), []);
-    }
-
-    #[test]
-    fn lengths_and_numbers_are_told_as_people_read_them() {
-        for (rows, rate, expected) in [
-            (100_000, "1/s", "28 hours"),
-            (100_000, "10/s", "3 hours"),
-            (5_000, "1/s", "83 minutes"),
-            (1_000_000, "1/s", "12 days"),
-        ] {
-            assert_eq!(in_words(seconds(rows, rate.parse().unwrap())), expected, "{rows} {rate}");
-        }
-        assert_eq!([0, 999, 1_000, 100_000, 1_234_567].map(grouped).join(" "), "0 999 1,000 100,000 1,234,567");
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::{
     limits::Limit,
     locale::Locale,
     phone::Country,
+    price::{Currency, Per, Price},
     quiet::TimeOfDay,
     rate::Rate,
     secret_ref::SecretRef,
@@ -21,6 +22,7 @@ use crate::domain::{
 
 const TEXT: &str = "a text";
 const RATE: &str = "a rate like \"10/s\"";
+const PRICE: &str = "a price as a text like \"0.0850\"";
 const SPAN: &str = "a length of time like \"15m\"";
 const SWITCH: &str = "true or false";
 const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }";
@@ -104,6 +106,10 @@ pub(super) const CHANNEL: &[Key] = &[
     may("attachments.from_organization", SWITCH, reads::<bool>),
     may("locale", LOCALE, reads::<Locale>),
     may("fallback", "the name of another channel", filled),
+    with("prices.currency", "a currency of ISO 4217 like \"EUR\"", reads::<Currency>),
+    with("prices.default", PRICE, reads::<Price>),
+    may("prices.per", "\"segment\" or \"message\"", reads::<Per>),
+    may("prices.country.*", PRICE, reads::<Price>),
     may("smart_encoding", SWITCH, reads::<bool>),
 ];
 

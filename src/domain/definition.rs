@@ -17,6 +17,7 @@ use super::{
     locale::Locale,
     pace,
     phone::Country,
+    price::Prices,
     quiet::QuietHours,
     quota::Allowance,
     rate::Rate,
@@ -102,6 +103,9 @@ pub struct Channel {
     /// The channel that its messages leave through while its account is stopped or does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
+    /// What its messages cost, for the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// Whether typographic look-alikes in its texts are replaced by characters of GSM-7; for SMS.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub smart_encoding: bool,

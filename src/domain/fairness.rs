@@ -93,8 +93,18 @@ pub struct Slots {
     pub reserved_for_automatic: usize,
 }
 
+/// Slots that only automatic requests may fill, in percent of all.
+const RESERVED_PERCENT: usize = 20;
+
 impl Slots {
-    fn usable(self, priority: Priority) -> usize {
+    /// So many in all, with the usual part of them reserved.
+    pub fn of(total: usize) -> Self {
+        let total = total.max(1);
+        Self { total, reserved_for_automatic: total * RESERVED_PERCENT / 100 }
+    }
+
+    /// Those of them that a request of this priority may fill.
+    pub fn usable(self, priority: Priority) -> usize {
         match priority {
             Priority::Automatic => self.total,
             Priority::Instant | Priority::Bulk => {

@@ -9,6 +9,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Country(Region);
 
+impl Ord for Country {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.as_region_str().cmp(&other.0.as_region_str())
+    }
+}
+
+impl PartialOrd for Country {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_region_str().as_ref())
+    }
+}
+
 /// A text that is not a country code.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("\"{0}\" is not a country: expected two letters of ISO 3166, like \"DE\"")]
@@ -113,12 +131,19 @@ impl E164 {
         Self(digits)
     }
 
-    /// The country that the number belongs to: told by its first digits where several share a country code, and the largest of
-    /// these where the digits do not tell. `None` for numbers of no country.
+    /// The country that the number belongs to, as far as its digits tell; of countries that share a calling code, the main one
+    /// where they do not. `None` for numbers of no country.
     pub fn country(self) -> Option<Country> {
-        let number = PHONE_NUMBER_UTIL.parse(&self.to_string(), None).ok()?;
-        let main = || PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code);
-        number.get_region_code().or_else(main).map(Country)
+        let digits = self.0.to_string();
+        // Calling codes have one to three digits, and none begins with another.
+        let codes = (1..=3).filter_map(|length| digits.get(..length)?.parse::<i32>().ok());
+        let mut regions =
+            codes.into_iter().find_map(|code| PHONE_NUMBER_UTIL.get_regions_for_country_calling_code(code))?;
+        let (shared, main) = (regions.len() > 1, regions.next()?);
+        let exact =
+            shared.then(|| PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None).ok()?.get_region_code()).flatten();
+        let country = exact.unwrap_or(main);
+        (country != Region::World).then_some(Country(country))
     }
 
     /// For logs: the country's beginning and the last two digits, `+49151******78`.
@@ -189,19 +214,22 @@ mod tests {
 
     #[test]
     fn a_number_has_a_country() {
-        for (text, country) in [
+        for (number, country) in [
             ("+4915112345678", Some("DE")),
-            ("+14255550100", Some("US")),
-            ("+15005550006", Some("US")),
-            ("+14165550100", Some("CA")),
-            ("+447400123456", Some("GB")),
+            ("+33612345678", Some("FR")),
+            ("+14155550123", Some("US")),
+            ("+15005550006", Some("US")), // no such area: the main country
+            ("+16045550123", Some("CA")),
+            ("+18765550123", Some("JM")),
             ("+77012345678", Some("KZ")),
             ("+79161234567", Some("RU")),
-            ("+80012345678", Some("001")),
+            ("+447400123456", Some("GB")),
+            ("+80012345678", None),
         ] {
-            let found = E164::parse(text, None).unwrap().country().map(|country| country.code().to_owned());
-            assert_eq!(found.as_deref(), country, "{text}");
+            let found = E164::parse(number, None).unwrap().country();
+            assert_eq!(found.map(|country| country.to_string()).as_deref(), country, "{number}");
         }
+        assert_eq!(E164::from_digits(999).country(), None);
     }
 
     #[test]

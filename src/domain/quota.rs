@@ -102,7 +102,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn minus(self, other: Self) -> Self {
+    /// What is left when the other is taken off.
+    pub(super) fn minus(self, other: Self) -> Self {
         Self { total: self.total.saturating_sub(other.total), bulk: self.bulk.saturating_sub(other.bulk) }
     }
 }

@@ -24,6 +24,11 @@ mod verdict;
 #[path = "../../tests/crash/await_points.rs"]
 mod await_points;
 
+// So does this: the plan against the engine.
+#[cfg(test)]
+#[path = "../../tests/plan/accuracy.rs"]
+mod accuracy;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinHandle};
@@ -60,9 +65,6 @@ use circuits::Circuits;
 use pace::Paces;
 use route::Route;
 use verdict::{Trial, Verdict};
-
-/// Slots that only automatic messages may use, in percent of all.
-const RESERVED_PERCENT: usize = 20;
 
 /// What the engine is made of.
 #[derive(Debug)]
@@ -110,8 +112,7 @@ impl Engine {
     pub fn start(parts: Parts) -> Result<Self, NoClient> {
         let (worker, only) = (parts.worker.clone(), parts.only.clone());
         let (shared, committing) = Shared::assemble(parts)?;
-        let total = worker.slots.max(1);
-        let slots = Slots { total, reserved_for_automatic: total * RESERVED_PERCENT / 100 };
+        let slots = Slots::of(worker.slots);
         let (stop, stopped) = watch::channel(false);
         let dispatcher = dispatcher::Dispatcher::new(shared, slots, &worker, only);
         let task = tokio::spawn(async move {

@@ -22,6 +22,7 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+mod plan;
 pub mod preview;
 pub mod problem;
 mod query;
@@ -85,6 +86,8 @@ pub struct Api {
     pub reader: Reader,
     /// How providers are called when an account is to be proven.
     pub transport: Transport,
+    /// How many requests a worker works on at once, for plans.
+    pub slots: usize,
     /// Who counts requests.
     pub door: Doorkeeper,
     /// Turns true when the process is to end: what would go on for ever ends then.
@@ -102,6 +105,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(control::routes())
         .merge(messages::routes())
         .merge(quota::routes())
+        .merge(plan::routes())
         .merge(timeline::routes())
         .merge(conversations::routes())
         .merge(consents::routes())

@@ -14,12 +14,14 @@ use crate::{
         canary::CanaryState,
         contact::ChannelType,
         fairness::Priority,
+        figures::Alphabet,
         id::{
             ConfigurationId, ConsentChangeId, ConversationId, DeliveryId, KeyId, MessageId, ReplyId, RequestId, RunId,
         },
         locale::Locale,
         message::Status,
         phone::E164,
+        plan::Bound,
         run::RunStatus,
         time::Timestamp,
         timeline::{ActivityState, Place},
@@ -91,6 +93,8 @@ texts! {
     E164: Some("^\\+[0-9]{1,15}$"), None, "A phone number in international form";
     Place: Some("^-?[0-9]{1,18}\\.(rpl|cns|msg)_[0-7][0-9A-HJKMNP-TV-Z]{25}(_[1-9][0-9]{0,17})?$"), None, "A place on a timeline";
     Locale: None, None, "A BCP 47 language tag";
+    Bound: Some("^(quota|pace|quiet_hours|nothing)$"), None, "What keeps a run from being over at once";
+    Alphabet: Some("^(gsm7|ucs2)$"), None, "The alphabet that a text is sent in";
 }
 
 words! {

@@ -12,6 +12,7 @@ use tokio::task::JoinError;
 use super::{
     begin::{self, NotBegun},
     cases,
+    figures::Spared,
     payload::{ContactRules, Refused},
     texts::{of_contact, text_for},
     upkeep,
@@ -234,6 +235,8 @@ pub(super) async fn take_in(
     run: RunId,
     reader: &Reader,
 ) -> Result<Option<Run>, NotBegun> {
+    let spared =
+        Spared::of(store, org, reader.rules.channel_type, reader.template.clone(), reader.smart_encoding).await?;
     loop {
         let from = store.run_cursor(org, run).await?;
         let importing = |run: &Run| run.status == RunStatus::Importing;
@@ -255,6 +258,7 @@ pub(super) async fn take_in(
             }
         }
         store.add_page(org, run, &page_in, clock.now()).await?;
+        store.add_run_texts(org, run, &spared.figures_of(&page_in.messages).await?).await?;
     }
 }
 

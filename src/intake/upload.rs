@@ -14,6 +14,7 @@ use tokio::{sync::mpsc, task::JoinError};
 use super::{
     begin::{self, NotBegun},
     csv::{CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, SecondPass},
+    figures::{Counter, Spared},
     texts::{of_row, text_for},
     upkeep,
 };
@@ -24,6 +25,7 @@ use crate::{
         contact::{ChannelType, Contact, OptIn},
         definition::SmartEncoding,
         fairness::Priority,
+        figures::Figures,
         id::{ConfigurationId, OrgId, RunId},
         phone::Country,
         run::RunStatus,
@@ -137,6 +139,8 @@ pub struct Preview {
     pub checked: Checked,
     /// The texts that good rows would get, by locale.
     pub texts: BTreeMap<String, TextFigures>,
+    /// What the texts for those who agreed amount to; repetitions are still among them.
+    pub figures: Figures,
 }
 
 /// What the texts of one locale amount to.
@@ -205,10 +209,12 @@ fn open(path: &Path) -> Result<File, NotSent> {
 
 fn check(rules: &Rules, path: &Path, progress: &dyn Fn(u64)) -> Result<Preview, NotSent> {
     let mut texts: BTreeMap<String, TextFigures> = BTreeMap::new();
-    let mut judge = |row: &super::csv::Row<'_>, contact: &Contact| render(rules, row.number, contact, &mut texts);
+    let mut counter = Counter::default();
+    let mut judge =
+        |row: &super::csv::Row<'_>, contact: &Contact| render(rules, row.number, contact, &mut texts, &mut counter);
     let mut told = |bytes| progress(bytes);
     let checked = super::csv::check(open(path)?, rules.expect(), CheckOptions::new(&mut judge, &mut told))?;
-    Ok(Preview { checked, texts })
+    Ok(Preview { checked, texts, figures: counter.figures() })
 }
 
 /// A row whose text cannot be rendered is a bad row.
@@ -217,9 +223,11 @@ fn render(
     line: u64,
     contact: &Contact,
     texts: &mut BTreeMap<String, TextFigures>,
+    counter: &mut Counter,
 ) -> Result<(), RowProblem> {
     let rendered = text_for(&rules.template, contact, rules.smart_encoding).map_err(|problem| of_row(line, problem))?;
     let counted = segments(&rendered.text);
+    counter.count(contact, &rendered.locale, &counted);
     let figures = texts.entry(rendered.locale.to_string()).or_default();
     figures.rows += 1;
     figures.segments += u64::from(counted.segments);
@@ -250,7 +258,7 @@ pub async fn start(
     new.columns = preview.checked.columns.clone();
     upkeep::tidy(store, &upload.book.organization, clock.now()).await?;
     let run = begin_once(store, clock, upload, &new).await?;
-    if let Err(problem) = take_in(store, clock, upload, run, preview.checked).await {
+    if let Err(problem) = take_in(store, clock, upload, run, preview).await {
         store
             .fail_run(
                 org,
@@ -283,18 +291,21 @@ async fn begin_once(store: &Store, clock: &Clock, upload: &Upload, new: &NewRun)
     }
 }
 
-async fn take_in(store: &Store, clock: &Clock, upload: &Upload, run: RunId, checked: Checked) -> Result<(), NotSent> {
+async fn take_in(store: &Store, clock: &Clock, upload: &Upload, run: RunId, preview: Preview) -> Result<(), NotSent> {
     let org = &upload.book.organization.id;
     let (rules, path) = (Rules::of(upload)?, upload.path.clone());
     let (chunks, mut waiting) = mpsc::channel(WAITING);
-    let (second_pass, rejected) = (checked.second_pass, checked.rejected);
+    let Preview { checked: Checked { second_pass, rejected, .. }, mut figures, .. } = preview;
+    let spared = Spared::of(store, org, rules.channel_type, rules.template.clone(), rules.smart_encoding).await?;
     let reading = tokio::task::spawn_blocking(move || read(&rules, &path, second_pass, &chunks));
     let mut after = 0;
     while let Some(chunk) = waiting.recv().await {
         store.add_chunk(org, run, after, &chunk, &[], clock.now()).await?;
+        figures.take_off(&spared.among(&chunk).await?);
         after += i64::try_from(chunk.len()).unwrap_or(0);
     }
     reading.await??;
+    store.add_run_texts(org, run, &figures).await?;
     if let Some(rejected) = rejected {
         keep_rejected(store, clock, org, run, after, rejected).await?;
     }

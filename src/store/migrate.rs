@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/0007_cases.sql")),
     (8, include_str!("../../migrations/0008_contact_rules.sql")),
     (9, include_str!("../../migrations/0009_control.sql")),
+    (10, include_str!("../../migrations/0010_plan.sql")),
     (11, include_str!("../../migrations/0011_door.sql")),
 ];
 

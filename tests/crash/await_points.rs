@@ -3,7 +3,7 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{Parts, Shared, lease::Lease, sender};
 use crate::{
@@ -46,6 +46,7 @@ struct Stage {
     sandbox: Sandbox,
     org: OrgId,
     _folder: tempfile::TempDir,
+    _ticking: JoinSet<()>,
 }
 
 impl Stage {
@@ -68,7 +69,10 @@ impl Stage {
             .with_override("ACME_TWILIO_TOKEN", Settings::DEFAULT_AUTH_TOKEN)
             .with_override("ACME_ACS_KEY", Settings::DEFAULT_ACS_ACCESS_KEY);
         let books = Books::new(store.clone(), secrets);
-        Self { store, books, clock, hand, sandbox, org: set.organization.id, _folder: folder }
+        // The pace goes by this clock: it runs.
+        let mut ticking = JoinSet::new();
+        ticking.spawn(tick(hand.clone()));
+        Self { store, books, clock, hand, sandbox, org: set.organization.id, _folder: folder, _ticking: ticking }
     }
 
     fn engine(&self) -> Arc<Shared> {
@@ -152,6 +156,14 @@ impl Stage {
                 (seen, since) = (calls, Stopwatch::start());
             }
         }
+    }
+}
+
+async fn tick(hand: crate::clock::ManualClock) {
+    let step = Duration::from_millis(5);
+    loop {
+        Clock::system().sleep(step).await;
+        hand.advance(step);
     }
 }
 

@@ -32,6 +32,7 @@ use herald::{
 use crate::{
     bench::{Bench, LEASE, all_sent, at, configuration, contact, new_messages, number, organization, state},
     conversations::{incoming, new_answer},
+    figures,
     inbound::{change, reply},
     timeline,
 };
@@ -63,6 +64,7 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
     let messages: Vec<_> =
         new_messages(1, 3).into_iter().map(|one| timeline::about(one, "incident", "the case")).collect();
     store.add_chunk(org, run, 0, &messages, &[rejected], at(0)).await.unwrap();
+    store.add_run_texts(org, run, &figures::of(&[("en", "DE", 3, 3)])).await.unwrap();
     store.open_run(org, run, at(0)).await.unwrap();
     let request = bench.claim(org, Priority::Bulk, 1, at(0)).await.remove(0);
     bench.say(&request, &Word { finish: None, ..all_sent(&request, at(1)) }, at(1)).await;
@@ -122,6 +124,9 @@ async fn seen(bench: &Bench, org: &OrgId, ids: &Filled) -> Vec<usize> {
         store.rejected_rows(org, run, 0, 9).await.unwrap().len(),
         store.held_runs(org).await.unwrap().len(),
         store.running_runs(org).await.unwrap().len(),
+        store.runs_under_way(org, 9).await.unwrap().len(),
+        store.run_texts(org, run).await.unwrap().iter().count(),
+        usize::from(store.has_opt_outs(org, ChannelType::Sms).await.unwrap()),
         store.messages_of(&mine).await.unwrap().len(),
         usize::from(store.message(org, MessageId { run, seq: 1 }).await.unwrap().is_some()),
         store.search_messages(org, &of_run, 9).await.unwrap().len(),
