@@ -56,10 +56,6 @@ pub(super) fn of_contact(problem: &RenderProblem) -> Refused {
             let message = format!("makes a text of {characters} characters; at most {MAX_CHARACTERS} are allowed");
             Refused::new("message_too_long", items, message)
         }
-        RenderProblem::InvalidValue { name, kind, .. } => {
-            let message = format!("is not {}; expected {}", kind.name(), kind.expected());
-            Refused::new("invalid_value", format!("{items}/{}", pointed(name)), message)
-        }
         RenderProblem::Empty => Refused::new("empty_message", items, "makes an empty text"),
         RenderProblem::BadVariable { .. } => Refused::new("invalid_variable", items, problem.to_string()),
         RenderProblem::NotApproved | RenderProblem::Failed { .. } => {

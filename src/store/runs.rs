@@ -13,7 +13,7 @@ use crate::domain::{
 };
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, days,
     db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
     timeline,
