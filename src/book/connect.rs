@@ -46,13 +46,9 @@ impl Own<'_> {
 }
 
 /// The adapter of an organization's account, with its secrets resolved.
-pub fn connect(
-    org: &OrgId,
-    name: &str,
-    account: &Account,
-    secrets: &Secrets,
-) -> Result<Arc<dyn Provider>, Unusable> {
-    adapter(account, Own { secrets, org, name }).map_err(|problem| Unusable(format!("account \"{name}\" cannot be used: {problem}")))
+pub fn connect(org: &OrgId, name: &str, account: &Account, secrets: &Secrets) -> Result<Arc<dyn Provider>, Unusable> {
+    adapter(account, Own { secrets, org, name })
+        .map_err(|problem| Unusable(format!("account \"{name}\" cannot be used: {problem}")))
 }
 
 fn adapter(account: &Account, secrets: Own<'_>) -> Result<Arc<dyn Provider>, Problem> {
@@ -67,7 +63,8 @@ fn twilio(settings: &TwilioSettings, secrets: Own<'_>) -> Result<TwilioAccount, 
     let mut account = TwilioAccount::new(&settings.account_sid);
     account.auth_token = Some(secrets.resolve("auth_token", &settings.auth_token)?.expose().to_owned());
     if let (Some(sid), Some(secret)) = (&settings.api_key, &settings.api_secret) {
-        account.api_key = Some(ApiKey { sid: sid.clone(), secret: secrets.resolve("api_secret", secret)?.expose().to_owned() });
+        account.api_key =
+            Some(ApiKey { sid: sid.clone(), secret: secrets.resolve("api_secret", secret)?.expose().to_owned() });
     }
     account.messaging_service = settings.messaging_service.clone();
     if let Some(base_url) = &settings.base_url {
@@ -82,7 +79,9 @@ fn telesign(settings: &TeleSignSettings, secrets: Own<'_>) -> Result<TeleSignAcc
 
 fn acs(settings: &AcsSettings, secrets: Own<'_>) -> Result<AcsAccount, Problem> {
     let mut account = match (&settings.connection_string, &settings.endpoint, &settings.access_key) {
-        (Some(whole), None, None) => AcsAccount::from_connection_string(secrets.resolve("connection_string", whole)?.expose())?,
+        (Some(whole), None, None) => {
+            AcsAccount::from_connection_string(secrets.resolve("connection_string", whole)?.expose())?
+        }
         (None, Some(endpoint), Some(key)) => AcsAccount::new(endpoint, secrets.resolve("access_key", key)?.expose()),
         (Some(_), ..) | (None, ..) => return Err(acs::BadAccount::Credentials.into()),
     };

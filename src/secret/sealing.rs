@@ -125,7 +125,11 @@ mod tests {
         let (acme, globex): (OrgId, OrgId) = ("acme".parse().unwrap(), "globex".parse().unwrap());
         let place = Place { org: &acme, kind: "account", name: "main", field: "auth_token" };
         let sealed = secrets(&key(1)).seal(place, &Secret::new("hunter2")).unwrap();
-        assert_ne!(sealed, secrets(&key(1)).seal(place, &Secret::new("hunter2")).unwrap(), "each has a nonce of its own");
+        assert_ne!(
+            sealed,
+            secrets(&key(1)).seal(place, &Secret::new("hunter2")).unwrap(),
+            "each has a nonce of its own"
+        );
         let kept = serde_json::to_string(&sealed).unwrap();
         assert!(kept.starts_with("{\"sealed\":") && !kept.contains("hunter2"), "{kept}");
         assert_eq!(serde_json::from_str::<SecretRef>(&kept).unwrap(), sealed);

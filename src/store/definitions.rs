@@ -126,8 +126,7 @@ impl Store {
     }
 }
 
-const DEFINITIONS: &str =
-    "SELECT kind, definition_id, name, body, version, changed_at FROM definitions WHERE org_id = $1 ORDER BY kind, name";
+const DEFINITIONS: &str = "SELECT kind, definition_id, name, body, version, changed_at FROM definitions WHERE org_id = $1 ORDER BY kind, name";
 
 fn read_definition(row: &super::db::Row) -> Result<Definition, StoreError> {
     let kind = row.text(0)?;

@@ -135,7 +135,8 @@ fn allowance(organization: &Organization) -> (i64, i64) {
 async fn lock(tx: &mut Tx<'_>, save: &Save<'_>, settings: &str) -> Result<Option<Change>, StoreError> {
     let org = &save.organization.id;
     let (limit, reserved) = allowance(save.organization);
-    let sql = "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 0)
+    let sql =
+        "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 0)
         ON CONFLICT (org_id) DO NOTHING";
     let created = tx.execute(sql, args![org.as_str(), settings, limit, reserved]).await?;
     let sql = "SELECT settings, revision FROM organizations WHERE org_id = $1 LOCKED ROWS";
@@ -214,11 +215,7 @@ async fn remove(tx: &mut Tx<'_>, org: &OrgId, gone: &Definition, now: Timestamp)
 
 /// The runs that are not over and need something that is to go: a channel that what they have left leaves through, a list that
 /// they are still reading.
-async fn still_needed(
-    tx: &mut Tx<'_>,
-    org: &OrgId,
-    removed: &[(Kind, String)],
-) -> Result<Vec<InTheWay>, StoreError> {
+async fn still_needed(tx: &mut Tx<'_>, org: &OrgId, removed: &[(Kind, String)]) -> Result<Vec<InTheWay>, StoreError> {
     if !removed.iter().any(|(kind, _)| matches!(kind, Kind::Channel | Kind::List)) {
         return Ok(Vec::new());
     }
