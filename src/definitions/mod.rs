@@ -8,8 +8,11 @@ mod reader;
 mod set;
 
 mod apply;
+mod change;
+mod draft;
 mod lists;
 mod plan;
+mod secrets;
 mod token;
 
 mod notices;
@@ -25,7 +28,9 @@ mod source;
 mod stored;
 
 pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
+pub use change::{Broken, Editor, FieldProblem, IfMatch, Refused, Write, Written, organization_tag};
 pub use problem::{Notice, Problem, Problems};
+pub use secrets::without_secrets;
 pub use set::DefinitionSet;
 pub use source::{Embedded, Found, FoundKind, OnDisk, Outside, PathOrBytes, Source, acme, acme_customers};
 pub use stored::{Stored, TakenOver};
