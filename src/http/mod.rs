@@ -12,7 +12,9 @@ mod conversations;
 mod doors;
 mod endpoints;
 mod hooks;
+mod key_routes;
 pub mod keys;
+mod limit;
 mod messages;
 mod once;
 mod openapi;
@@ -23,6 +25,7 @@ mod quota;
 mod runs;
 mod schemas;
 mod spool;
+mod stream;
 pub mod timeline;
 mod try_it;
 pub mod views;
@@ -53,7 +56,9 @@ use crate::{
     },
     telemetry::Metrics,
 };
+pub use limit::Doorkeeper;
 use problem::Problem;
+use tokio::sync::watch;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -74,6 +79,10 @@ pub struct Api {
     pub reader: Reader,
     /// How providers are called when an account is to be proven.
     pub transport: Transport,
+    /// Who counts requests.
+    pub door: Doorkeeper,
+    /// Turns true when the process is to end: what would go on for ever ends then.
+    pub stopped: watch::Receiver<bool>,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -91,6 +100,8 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(consents::routes())
         .merge(accounts::routes())
         .merge(endpoints::routes())
+        .merge(key_routes::routes())
+        .merge(stream::routes())
         .merge(hooks::routes())
         .merge(ops::routes())
 }
@@ -114,6 +125,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let (routes, _) = routes();
     routes
         .layer(DefaultBodyLimit::max(api.max_body_bytes))
+        .layer(middleware::from_fn(limit::told))
         .layer(middleware::from_fn_with_state(api.clone(), measure))
         .with_state(api)
 }
