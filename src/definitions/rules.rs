@@ -19,6 +19,7 @@ use crate::{
     domain::{
         definition::{CONTRACT_QUOTA, Configuration, Mapping, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
+        time::Timestamp,
     },
     intake::mapping::{CompiledMapping, check_type},
 };
@@ -117,6 +118,20 @@ fn automatic(
         }));
     });
     said.ok()
+}
+
+/// When a scheduled configuration fires next, at most so often, and the time zone that it goes by; `None` for other triggers.
+pub fn upcoming(configuration: &Configuration, zone: Tz, now: Timestamp, most: usize) -> Option<(Tz, Vec<Timestamp>)> {
+    let schedule = schedule(configuration, zone)?.ok()?;
+    let times = if configuration.active { schedule.upcoming(now, most) } else { Vec::new() };
+    let Trigger::Scheduled { timezone, .. } = &configuration.trigger else { return None };
+    Some((timezone.unwrap_or(zone), times))
+}
+
+/// Whether an automatic configuration's expressions are good; `None` for other triggers.
+pub fn compiles(configuration: &Configuration) -> Option<bool> {
+    let Trigger::Automatic { when, contact, .. } = &configuration.trigger else { return None };
+    Some(CompiledMapping::compile(when.as_deref(), contact.as_ref()).is_ok())
 }
 
 /// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers.

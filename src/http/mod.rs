@@ -9,6 +9,7 @@ mod callbacks;
 pub mod codes;
 pub mod consents;
 mod conversations;
+mod definitions;
 mod doors;
 mod endpoints;
 mod hooks;
@@ -98,6 +99,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(timeline::routes())
         .merge(conversations::routes())
         .merge(consents::routes())
+        .merge(definitions::routes())
         .merge(accounts::routes())
         .merge(endpoints::routes())
         .merge(key_routes::routes())
