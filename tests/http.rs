@@ -13,6 +13,8 @@ mod accounts;
 mod consents;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/definitions.rs"]
+mod definitions_by_api;
 #[path = "http/door.rs"]
 mod door;
 #[path = "http/endpoints.rs"]

@@ -7,6 +7,8 @@ mod support;
 
 #[path = "journeys/automatic.rs"]
 mod automatic;
+#[path = "journeys/by_api.rs"]
+mod by_api;
 #[path = "journeys/control.rs"]
 mod control;
 #[path = "journeys/conversations.rs"]
@@ -48,6 +50,7 @@ macro_rules! journeys {
 journeys! {
     instant::a_file_with_every_kind_of_row;
     automatic::signed_events_become_messages;
+    by_api::an_organization_made_by_api_alone_sends_and_hears_that_it_arrived;
     automatic::events_that_come_together_share_a_request;
     scheduled::a_schedule_fires_once_for_two_schedulers;
     scheduled::a_firing_that_broke_off_is_taken_up_again;
