@@ -26,6 +26,7 @@ pub mod polls;
 pub mod replies;
 pub mod requests;
 pub mod runs;
+pub mod saving;
 pub mod schedules;
 pub mod settle;
 pub mod states;
