@@ -19,6 +19,8 @@ mod definitions_by_api;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/requests.rs"]
+mod requests;
 
 use herald::{
     definitions,

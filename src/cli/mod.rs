@@ -73,8 +73,10 @@ enum Command {
     /// Validates definitions, templates, store and accounts, and lists every problem at once.
     #[command(after_help = "Example: herald check examples/acme --providers")]
     Check(check::Args),
-    /// Sends through an outbound configuration to everybody in a CSV file, and follows it.
-    #[command(after_help = "Example: herald send shipping-delay --csv customers.csv --dry-run")]
+    /// Sends through an outbound configuration to everybody in a CSV file, a stored list or a query over cases, and follows it.
+    #[command(
+        after_help = "Examples: herald send shipping-delay --csv customers.csv --dry-run\n          herald send case-resolved --cases resolved"
+    )]
     Send(send::Args),
     /// Looks at runs and controls them.
     #[command(subcommand, after_help = "Example: herald run list")]

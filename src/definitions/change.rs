@@ -372,10 +372,7 @@ fn sorted(
     own: impl Fn(&Problem) -> Option<FieldProblem>,
     mut invalid: Vec<FieldProblem>,
 ) -> Refused {
-    let Problems(found) = match problem {
-        ApplyError::Problems(problems) => problems,
-        other => return Refused::Failed(other),
-    };
+    let ApplyError::Problems(Problems(found)) = problem else { return Refused::Failed(problem) };
     let mut broken = Vec::new();
     for problem in found {
         match own(&problem) {

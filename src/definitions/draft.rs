@@ -55,7 +55,9 @@ fn texts(made: &mut Made, folder: &str, texts: Option<Value>, problems: &mut Vec
                 made.add(format!("{folder}/{locale}.hbs"), format!("{text}\n"))
             }
             Value::String(_) => problems.push(FieldProblem::new(&below("/texts", &locale), "is no locale")),
-            _ => problems.push(FieldProblem::new(&below("/texts", &locale), "is no text; expected one")),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                problems.push(FieldProblem::new(&below("/texts", &locale), "is no text; expected one"));
+            }
         }
     }
 }

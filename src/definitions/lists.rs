@@ -22,7 +22,7 @@ use super::{
 use crate::{
     domain::{
         contact::{ChannelType, Contact, OptIn, fold},
-        definition::{Configuration, List},
+        definition::{AudienceRef, Configuration, List},
         id::OrgId,
         phone::Country,
     },
@@ -200,7 +200,7 @@ fn in_configurations(
     unattested: bool,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let to_list = |user: &&Configuration| user.audience.as_ref().is_some_and(|audience| audience.list == list);
+    let to_list = |user: &&Configuration| user.audience.as_ref().and_then(AudienceRef::list) == Some(list);
     for user in whole.configurations.values().filter(to_list) {
         let file = match whole.has_taken_over(Kind::Configuration, &user.name) {
             true => stored::file(Kind::Configuration, &user.name),

@@ -1,7 +1,7 @@
 //! The reader of a set: every file, then what is stored beside them, then how it all fits together. It goes on after a mistake,
 //! so that all are said at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::de::DeserializeOwned;
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     domain::{
         account::{Account, ProviderKind},
-        definition::{Channel, Configuration, Endpoint, Organization},
+        definition::{AudienceRef, Channel, Configuration, Endpoint, Organization},
     },
     intake::mapping::CompiledMapping,
     keys,
@@ -209,9 +209,9 @@ impl Reader<'_> {
             }
         }
         for (name, place) in self.stored.lists() {
-            if !lists.contains_key(&name) {
-                self.taken_over.names.insert((Kind::List, name.clone()));
-                lists.insert(name, place);
+            if let Entry::Vacant(free) = lists.entry(name) {
+                self.taken_over.names.insert((Kind::List, free.key().clone()));
+                free.insert(place);
             }
         }
         lists
@@ -257,8 +257,9 @@ impl Reader<'_> {
                 self.problems.push(page.problem("template", message));
             }
         }
-        if let Some(audience) = configuration.audience.as_ref().filter(|audience| !lists.contains_key(&audience.list)) {
-            self.problems.push(missing(page, "audience.list", "list", &audience.list, lists.keys()));
+        let list = configuration.audience.as_ref().and_then(AudienceRef::list);
+        if let Some(list) = list.filter(|list| !lists.contains_key(*list)) {
+            self.problems.push(missing(page, "audience.list", "list", list, lists.keys()));
         }
     }
 

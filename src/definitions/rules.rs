@@ -5,7 +5,7 @@ mod accounts;
 mod endpoints;
 mod senders;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use chrono_tz::Tz;
 use url::{Host, Url};
@@ -27,18 +27,26 @@ use crate::{
 /// An hour: what a quota is counted over.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Over what time marketing messages to a person may be counted.
+const CAP_SPANS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+
 /// The organization's own settings.
 pub(super) fn organization(page: &Page, organization: &Organization) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let quota = organization.quota;
-    if quota.per == HOUR && quota.count <= CONTRACT_QUOTA {
-        return Vec::new();
+    if quota.per != HOUR || quota.count > CONTRACT_QUOTA {
+        let message = format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\"");
+        problems.push(page.problem("quota", message));
     }
-    vec![
-        page.problem(
-            "quota",
-            format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\""),
-        ),
-    ]
+    if let Some(cap) = organization.frequency_cap.filter(|cap| !CAP_SPANS.contains(&cap.per)) {
+        let message = format!("\"{cap}\" is not a cap; expected messages in a minute to a year, like \"3/7day\"");
+        problems.push(page.problem("frequency_cap", message));
+    }
+    if organization.quiet_hours.is_some_and(|hours| hours.from == hours.to) {
+        let message = "is the same time as quiet_hours.from; expected another, which may be the next morning's";
+        problems.push(page.problem("quiet_hours.to", message));
+    }
+    problems
 }
 
 /// A text as a web address; `None` if it is none.
@@ -84,9 +92,8 @@ pub(super) fn configuration(
                 problems.push(page.problem(key, problem.to_string()));
             }
             if configuration.audience.is_none() {
-                let message =
-                    "missing; expected a stored list to send to, as a scheduled configuration has no other audience";
-                problems.push(page.problem("audience.list", message));
+                let message = "missing; expected a stored list or a query over cases to send to, as a scheduled configuration has no other audience";
+                problems.push(page.problem("audience", message));
             }
             None
         }

@@ -85,7 +85,7 @@ impl Desk<'_> {
                     taken.given = true;
                     self.value(field, value, stored.filter(|_| !moved), &mut taken.problems)?
                 }
-                refused => {
+                refused @ (Asked::Keep | Asked::Gone | Asked::Reference | Asked::Nonsense) => {
                     let detail = match refused {
                         Asked::Gone | Asked::Keep if stored.is_none() => format!("missing; {HOW}"),
                         Asked::Gone => format!("is needed; {HOW}, or none of this key to keep the stored one"),
@@ -203,10 +203,7 @@ mod tests {
     const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
     fn object(value: Value) -> Object {
-        match value {
-            Value::Object(object) => object,
-            _ => unreachable!(),
-        }
+        value.as_object().unwrap().clone()
     }
 
     #[test]

@@ -8,10 +8,11 @@ use crate::{
     domain::{
         account::{ProviderKind, TeleSignAuth},
         contact::ChannelType,
-        definition::{NumberType, OnUncertain},
+        definition::{CaseQuery, NumberType, OnUncertain},
         id::OrgId,
         locale::Locale,
         phone::Country,
+        quiet::TimeOfDay,
         rate::Rate,
         secret_ref::SecretRef,
         time::Span,
@@ -27,6 +28,8 @@ const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }
 const CEL: &str = "a CEL expression over event, as a text";
 const LOCALE: &str = "a language tag like \"en\"";
 const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
+const AUDIENCE: &str = "either list = \"NAME\" or cases = { status = \"resolved\" }";
+const TIME: &str = "a time of the day like \"21:00\"";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -49,6 +52,9 @@ pub(super) const ORGANIZATION: &[Key] = &[
     may("default_country", "two letters like \"DE\"", reads::<Country>),
     may("quota", "a rate like \"30_000/hour\"", reads::<Rate>),
     may("reserved_for_automatic", "a percentage, 0 to 100", percent),
+    may("frequency_cap", "a rate like \"3/7day\"", reads::<Rate>),
+    with("quiet_hours.from", TIME, reads::<TimeOfDay>),
+    with("quiet_hours.to", TIME, reads::<TimeOfDay>),
     may("templates", "the path of a folder of templates", filled),
 ];
 
@@ -111,7 +117,10 @@ pub(super) const OUTBOUND: &[Key] = &[
     may("opted_in", SWITCH, reads::<bool>),
     may("on_uncertain", "\"keep\" or \"resend\"", reads::<OnUncertain>),
     must("trigger.kind", "\"automatic\", \"instant\" or \"scheduled\"", kind),
-    with("audience.list", "the name of a list", filled),
+    may("audience", AUDIENCE, audience),
+    may("audience.list", "the name of a list", filled),
+    may("audience.cases", "which cases are meant, like { status = \"resolved\" }", reads::<CaseQuery>),
+    may("audience.cases.status", "the status of a case like \"resolved\"", filled),
 ];
 
 /// A trigger of kind `automatic`.
@@ -122,6 +131,7 @@ pub(super) const AUTOMATIC: &[Key] = &[
     with("trigger.contact.to", CEL, reads::<String>),
     may("trigger.contact.optin", CEL, reads::<String>),
     may("trigger.contact.locale", CEL, reads::<String>),
+    may("trigger.contact.timezone", CEL, reads::<String>),
     may("trigger.contact.context.*", CEL, reads::<String>),
 ];
 
@@ -227,6 +237,16 @@ fn name(value: &Value) -> Result<(), String> {
     filled(value)?;
     let good = |text: &str| text.chars().count() <= 80 && !text.chars().any(char::is_control) && text.trim() == text;
     if value.as_str().is_some_and(good) { Ok(()) } else { Err("is too long, or has blanks around it".to_owned()) }
+}
+
+/// One of the two; what either must be is said of its own key.
+fn audience(value: &Value) -> Result<(), String> {
+    let Some(table) = value.as_table() else { return Ok(()) };
+    match (table.contains_key("list"), table.contains_key("cases")) {
+        (true, true) => Err(format!("is both a list and a query over cases; expected {AUDIENCE}")),
+        (false, false) => Err(format!("is nobody; expected {AUDIENCE}")),
+        (true, false) | (false, true) => Ok(()),
+    }
 }
 
 fn zone(value: &Value) -> Result<(), String> {

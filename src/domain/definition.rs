@@ -1,14 +1,14 @@
 //! What an organization defines: accounts, channels, outbound configurations, hooks. The same shape in files, in the API and
 //! in the store. Whether the parts fit together is checked where they are read (`definitions`), not here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
     account::ProviderKind, contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace,
-    phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+    phone::Country, quiet::QuietHours, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
 };
 
 /// The tenant (`organization.toml`).
@@ -31,6 +31,12 @@ pub struct Organization {
     /// Percent of the quota kept for automatic messages.
     #[serde(default = "five_percent")]
     pub reserved_for_automatic: u8,
+    /// How many marketing messages one person may get on one type of channel, over all runs; no limit if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_cap: Option<Rate>,
+    /// When marketing waits, by the recipient's clock; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
     /// Where its templates lie, beside `templates/` in its own folder; the starter library if neither exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates: Option<String>,
@@ -147,7 +153,7 @@ pub struct Configuration {
     pub trigger: Trigger,
     /// To whom, where the trigger does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audience: Option<Audience>,
+    pub audience: Option<AudienceRef>,
 }
 
 impl Configuration {
@@ -240,17 +246,51 @@ pub struct Mapping {
     /// The contact's locale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// The contact's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
     /// The slugs' values, by name.
     #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
 
-/// A stored audience.
+/// An audience that herald holds itself: one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Audience {
-    /// The list's name (`lists/NAME.csv`).
-    pub list: String,
+#[serde(rename_all = "lowercase")]
+pub enum AudienceRef {
+    /// A stored list, by its name (`lists/NAME.csv`).
+    List(String),
+    /// Everybody who has a case of this kind, once each.
+    Cases(CaseQuery),
+}
+
+impl AudienceRef {
+    /// The list, if it is one.
+    pub fn list(&self) -> Option<&str> {
+        match self {
+            Self::List(name) => Some(name),
+            Self::Cases(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for AudienceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(name) => write!(f, "list {name}"),
+            Self::Cases(CaseQuery { status: Some(status) }) => write!(f, "cases with the status {status}"),
+            Self::Cases(CaseQuery { status: None }) => f.write_str("cases of any status"),
+        }
+    }
+}
+
+/// Which of the cases are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaseQuery {
+    /// Those with this status, like `resolved`; all if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 /// A place that signed events are posted to (`hooks/NAME.toml`).

@@ -4,12 +4,7 @@ mod views;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{State, rejection::JsonRejection},
-    http::StatusCode,
-};
+use axum::{Json, body::Body, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api, Shared,
     auth::{Admin, Reader, Sender},
+    body::Body as JsonBody,
     problem::{FieldError, Problem},
     query::{self, Path, Query},
     spool::{self, spool},
@@ -58,6 +54,7 @@ struct ListQuery {
     #[param(value_type = Option<ChannelType>)]
     channel: Option<String>,
     /// The `next` of the page before.
+    #[param(pattern = "^(sms|whatsapp)\\.[0-9]{1,15}$")]
     after: Option<String>,
 }
 
@@ -156,10 +153,10 @@ async fn set(
     State(api): Shared,
     sender: Sender,
     number: Result<Path<String>, Problem>,
-    body: Result<Json<SetBody>, JsonRejection>,
+    body: Result<JsonBody<SetBody>, Problem>,
 ) -> Result<Json<PersonView>, Problem> {
     let person = query::number_of(number, country(&api.books, &sender.org).await?)?;
-    let SetBody { channel, state, note } = query::body(body)?;
+    let SetBody { channel, state, note } = body?.value;
     let mut errors = Vec::new();
     let mut wrong = |pointer: &str, detail: String| errors.push(FieldError { pointer: pointer.to_owned(), detail });
     let channel_type = channel.map(|text| text.parse::<ChannelType>()).transpose();

@@ -6,12 +6,14 @@ mod accounts;
 mod auth;
 mod body;
 mod callbacks;
+mod cases;
 pub mod codes;
 pub mod consents;
 mod conversations;
 mod definitions;
 mod doors;
 mod endpoints;
+mod events;
 mod hooks;
 mod key_routes;
 pub mod keys;
@@ -23,6 +25,7 @@ mod ops;
 pub mod problem;
 mod query;
 mod quota;
+mod requests;
 mod runs;
 mod schemas;
 mod spool;
@@ -104,6 +107,9 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(endpoints::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
+        .merge(requests::routes())
+        .merge(events::routes())
+        .merge(cases::routes())
         .merge(hooks::routes())
         .merge(ops::routes())
 }

@@ -9,13 +9,11 @@ use super::{
     definitions::{self, Change, Definition, Kind, NewDefinition},
     endpoints, outbox, schedules,
 };
-use crate::{
-    domain::{
-        definition::{Endpoint, Organization},
-        id::{ConfigurationId, OrgId, RunId},
-        run::{Pinned, RunStatus},
-        time::Timestamp,
-    },
+use crate::domain::{
+    definition::{Endpoint, Organization},
+    id::{ConfigurationId, OrgId, RunId},
+    run::{Pinned, RunStatus},
+    time::Timestamp,
 };
 
 /// What is to be saved.

@@ -250,7 +250,7 @@ async fn what_is_wrong_is_told_with_its_place() {
         (
             configuration,
             with(automatic("x"), "/trigger", json!({ "kind": "scheduled", "cron": "0 25 * * *" })),
-            vec!["/audience/list missing", "/trigger/cron "],
+            vec!["/audience missing", "/trigger/cron "],
         ),
         (configuration, with(automatic("x"), "/valid_for", json!(u64::MAX)), vec!["/valid_for is too large"]),
         ("/v1/endpoints", with(endpoint("x"), "/url", json!("http://example.com")), vec!["/url is not encrypted"]),
