@@ -209,7 +209,7 @@ fn each_rule_is_refused_with_its_file_and_key() {
         (
             "outbound/a.toml",
             templated("[trigger]\nkind = \"scheduled\"\nat = [\"2026-12-01T09:00\"]\n"),
-            "outbound/a.toml: audience.list: missing",
+            "outbound/a.toml: audience: missing",
         ),
         (
             "outbound/a.toml",
