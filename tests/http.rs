@@ -11,14 +11,20 @@ mod timeline;
 mod accounts;
 #[path = "http/consents.rs"]
 mod consents;
+#[path = "http/control.rs"]
+mod control;
 #[path = "http/conversations.rs"]
 mod conversations;
 #[path = "http/definitions.rs"]
 mod definitions_by_api;
+#[path = "http/description.rs"]
+mod description;
 #[path = "http/door.rs"]
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/preview.rs"]
+mod preview;
 #[path = "http/requests.rs"]
 mod requests;
 

@@ -15,6 +15,8 @@ mod control;
 mod conversations;
 #[path = "journeys/instant.rs"]
 mod instant;
+#[path = "journeys/limits.rs"]
+mod limits;
 #[path = "journeys/operator.rs"]
 mod operator;
 #[path = "journeys/programs.rs"]
@@ -33,6 +35,8 @@ mod retries;
 mod rules;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
+#[path = "journeys/texts.rs"]
+mod texts;
 #[path = "journeys/timeline.rs"]
 mod timeline;
 #[path = "journeys/webhooks.rs"]
@@ -64,6 +68,12 @@ journeys! {
     scheduled::a_schedule_fires_once_for_two_schedulers;
     scheduled::a_firing_that_broke_off_is_taken_up_again;
     scheduled::a_due_time_missed_by_more_than_the_grace_does_not_fire;
+    scheduled::four_schedulers_fire_each_time_once_whatever_breaks_off;
+    scheduled::ten_thousand_missed_minutes_are_one_row;
+    scheduled::what_could_not_fire_says_so;
+    scheduled::a_time_that_does_not_exist_fires_at_the_next_that_does;
+    scheduled::a_time_that_occurs_twice_fires_once;
+    scheduled::so_long_after_it_was_said_it_fires_once;
     receipts::every_report_ends_in_its_bucket;
     receipts::reports_that_come_twice_late_or_never;
     receipts::callbacks_that_are_not_to_be_believed;
@@ -89,6 +99,12 @@ journeys! {
     control::a_paused_run_rests_and_goes_on;
     control::a_cancelled_run_sends_nothing_more;
     control::a_run_keeps_the_text_that_it_began_with;
+    limits::a_slice_that_fails_pauses_its_run;
+    limits::a_good_slice_waits_and_releases_the_rest;
+    limits::people_who_say_stop_speak_against_the_rest;
+    limits::a_run_that_begins_to_fail_stops_itself;
+    limits::orders_at_random_keep_every_run_exact;
+    texts::what_is_previewed_is_what_is_sent_counted_and_shown;
     timeline::a_case_has_a_timeline;
     timeline::what_is_about_nothing_is_sent_and_leaves_no_activity;
     webhooks::what_happens_is_told_signed;

@@ -6,6 +6,8 @@
 
 #[path = "store_suite/bench.rs"]
 mod bench;
+#[path = "store_suite/canary.rs"]
+mod canary;
 #[path = "store_suite/cases.rs"]
 mod cases;
 #[path = "store_suite/claims.rs"]
@@ -36,6 +38,8 @@ mod polls;
 mod rules;
 #[path = "store_suite/runs.rs"]
 mod runs;
+#[path = "store_suite/schedules.rs"]
+mod schedules;
 #[path = "store_suite/settling.rs"]
 mod settling;
 #[path = "store_suite/source.rs"]
@@ -113,6 +117,17 @@ suite! {
     control::many_requests_are_cancelled_in_turns,
     control::failures_are_tried_again,
     control::retrying_does_not_resume_a_stopped_run,
+    canary::only_the_first_slice_is_released,
+    canary::a_good_slice_releases_the_rest_once_it_was_waited_for,
+    canary::a_bad_slice_pauses_and_an_operator_decides,
+    canary::pausing_by_hand_neither_releases_nor_forgets_a_slice,
+    canary::a_run_that_was_cancelled_in_its_slice_ends_without_its_operator,
+    canary::a_run_that_fails_in_bulk_is_paused_in_the_same_breath,
+    canary::failures_side_by_side_are_seen_together,
+    canary::opt_outs_are_counted_on_the_run_that_they_answer,
+    canary::slices_and_orders_at_once_end_with_exact_sums,
+    schedules::a_due_time_is_decided_once_and_what_was_missed_is_kept,
+    schedules::what_was_said_counts_from_when_it_was_said,
     inbound::the_latest_word_on_consent_holds,
     inbound::an_event_is_recorded_once,
     inbound::events_become_requests_exactly_once,

@@ -118,6 +118,6 @@ fn document(set: &DefinitionSet, applied: &Applied, dry_run: bool) -> Value {
         "removed": names(&applied.removed), "kept": names(&applied.kept),
         "organization": set.organization.id, "change": told(applied.organization), "changes": changes, "dry_run": dry_run,
         "callbacks": paths("callbacks", &applied.callback_tokens), "hooks": paths("hooks", &applied.hook_tokens),
-        "notes": applied.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "firings": applied.firings, "notes": applied.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

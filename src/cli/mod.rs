@@ -12,6 +12,7 @@ mod run;
 mod sandbox;
 mod send;
 mod serve;
+mod template;
 mod timeline;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -87,6 +88,12 @@ enum Command {
     /// Who may be written to and who may not.
     #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
     Consent(consent::Command),
+    /// Templates, before anything is sent.
+    #[command(
+        subcommand,
+        after_help = "Example: herald template preview case-created --locale fr --set CustomerName=Ana"
+    )]
+    Template(template::Command),
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
@@ -184,6 +191,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Run(command) => run::run(context, command).await,
             Command::Timeline(args) => timeline::run(context, args).await,
             Command::Consent(command) => consent::run(context, command).await,
+            Command::Template(command) => template::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Org(command) => org::run(context, command).await,
             Command::Key(command) => key::run(context, command).await,

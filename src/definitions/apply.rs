@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    firings::Firings,
     made::Made,
     plan::{self, Plan},
     problem::{Notice, Problems},
@@ -45,6 +46,8 @@ pub struct Applied {
     pub callback_tokens: BTreeMap<String, String>,
     /// The tokens of the hooks' URLs, by hook. A dry run knows only those that exist.
     pub hook_tokens: BTreeMap<String, String>,
+    /// When its schedules fire next.
+    pub firings: Vec<Firings>,
     /// What is worth knowing.
     pub notices: Vec<Notice>,
 }

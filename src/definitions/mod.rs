@@ -15,6 +15,7 @@ mod plan;
 mod secrets;
 mod token;
 
+mod firings;
 mod notices;
 mod rules;
 mod templates;
@@ -29,6 +30,7 @@ mod stored;
 
 pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
 pub use change::{Broken, Editor, FieldProblem, IfMatch, Refused, Write, Written, organization_tag};
+pub use firings::{Firings, Next};
 pub use problem::{Notice, Problem, Problems};
 pub use rules::{compiles, upcoming};
 pub use secrets::without_secrets;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{problem::Notice, rules, set::DefinitionSet};
+use super::{firings::Firings, problem::Notice, set::DefinitionSet};
 use crate::domain::{
     account::{Account, ProviderKind},
     contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
@@ -11,12 +11,12 @@ use crate::domain::{
     pace::{self, Unit},
     purpose::Purpose,
     rate::Rate,
-    time::Timestamp,
 };
 
 /// Everything that is worth knowing.
-pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
-    let mut notices = schedules(set, now);
+pub(super) fn of(set: &DefinitionSet, firings: &[Firings]) -> Vec<Notice> {
+    let mut notices: Vec<Notice> =
+        firings.iter().map(|one| notice("outbound", &one.configuration, one.in_words())).collect();
     notices.extend(accounts(set));
     notices.extend(senders(set));
     notices.extend(pace_of_runs(set));
@@ -27,33 +27,6 @@ pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
 
 fn notice(kind: &str, name: &str, message: impl Into<String>) -> Notice {
     Notice { file: format!("{kind} {name}"), message: message.into() }
-}
-
-/// When each schedule fires next.
-fn schedules(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    for (name, configuration) in &set.configurations {
-        let Some(Ok(schedule)) = rules::schedule(configuration, set.organization.timezone) else { continue };
-        let times: Vec<String> =
-            schedule.upcoming(now, 3).iter().map(|time| local(set, configuration, *time)).collect();
-        let message = match (configuration.active, times.is_empty()) {
-            (false, _) => "is inactive and does not fire".to_owned(),
-            (true, true) => "never fires again: all of its times are past".to_owned(),
-            (true, false) => format!("fires next at {}", times.join(", ")),
-        };
-        notices.push(notice("outbound", name, message));
-    }
-    notices
-}
-
-fn local(set: &DefinitionSet, configuration: &Configuration, time: Timestamp) -> String {
-    let zone = match &configuration.trigger {
-        Trigger::Scheduled { timezone: Some(zone), .. } => *zone,
-        Trigger::Scheduled { timezone: None, .. } | Trigger::Automatic { .. } | Trigger::Instant {} => {
-            set.organization.timezone
-        }
-    };
-    time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// TeleSign's address for customers without a contract.

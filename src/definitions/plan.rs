@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use super::{
     apply::{Applied, ApplyError},
+    firings,
     lists::{self, ListPlan},
     made::Made,
+    notices,
     problem::{Problem, Problems},
     reader, rules,
     set::DefinitionSet,
@@ -15,14 +17,14 @@ use super::{
 };
 use crate::{
     domain::{
-        definition::{Configuration, List},
+        definition::{Configuration, List, Trigger},
         id::{AccountId, ChannelId, ConfigurationId, EndpointId, HookId, ListId, OrgId, TemplateId},
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     store::{
         Store, StoreError,
         access::TokenKind,
-        definitions::{Base, Change, Firing, Kind, NewDefinition, Save, Saved},
+        definitions::{Base, Change, Definition, Firing, Kind, NewDefinition, Save, Saved},
     },
 };
 
@@ -109,7 +111,7 @@ impl Plan {
         for plan in &mut self.lists {
             plan.import(store, org).await?;
         }
-        let firings = firings(&self.whole, now);
+        let firings = to_fire(&self.whole, now);
         let save = Save {
             organization: &self.whole.organization,
             definitions: &new,
@@ -138,6 +140,7 @@ impl Plan {
         let kept = self.kept();
         let Self { whole, removed, bodies, .. } = self;
         let org = &whole.organization.id;
+        let firings = firings::of(&whole, &said(store, &whole).await?, now);
         let named = bodies.into_iter().zip(changes);
         Ok(Applied {
             organization,
@@ -146,7 +149,8 @@ impl Plan {
             kept,
             callback_tokens: tokens(store, org, TokenKind::Account, whole.accounts.keys()).await?,
             hook_tokens: tokens(store, org, TokenKind::Hook, whole.hooks.keys()).await?,
-            notices: whole.notices(now),
+            notices: notices::of(&whole, &firings),
+            firings,
         })
     }
 }
@@ -225,11 +229,36 @@ async fn tokens(
     Ok(names.filter_map(|name| Some((name.clone(), all.get(name)?.clone()))).collect())
 }
 
+/// Since when each configuration that says "so long after" has said so, by name; none that says something else by now.
+async fn said(store: &Store, set: &DefinitionSet) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+    let org = &set.organization.id;
+    let (known, stored) = (store.said_after(org).await?, store.definitions(org).await?);
+    let since = |found: &Definition| {
+        let (said, at) = known.get(&found.id.parse().ok()?)?;
+        let after = says_after(set.configurations.get(&found.name)?)?;
+        (after.to_string() == *said).then(|| (found.name.clone(), *at))
+    };
+    Ok(stored.iter().filter(|found| found.kind == Kind::Configuration).filter_map(since).collect())
+}
+
+/// How long after it is said an active configuration fires, if that is what it says.
+fn says_after(configuration: &Configuration) -> Option<Span> {
+    match &configuration.trigger {
+        Trigger::Scheduled { after, .. } if configuration.active => *after,
+        Trigger::Scheduled { .. } | Trigger::Automatic { .. } | Trigger::Instant {} => None,
+    }
+}
+
 /// When each configuration fires next.
-fn firings(set: &DefinitionSet, now: Timestamp) -> Vec<(String, Firing)> {
-    let of = |configuration: &Configuration| match rules::schedule(configuration, set.organization.timezone) {
-        Some(schedule) if configuration.active => Firing::Next(schedule.ok().and_then(|it| it.next_after(now))),
-        Some(_) | None => Firing::Never,
+fn to_fire(set: &DefinitionSet, now: Timestamp) -> Vec<(String, Firing)> {
+    let of = |configuration: &Configuration| {
+        if let Some(after) = says_after(configuration) {
+            return Firing::After(after);
+        }
+        match rules::schedule(configuration, set.organization.timezone, None) {
+            Some(schedule) if configuration.active => Firing::Next(schedule.ok().and_then(|it| it.next_after(now))),
+            Some(_) | None => Firing::Never,
+        }
     };
     set.configurations.iter().map(|(name, configuration)| (name.clone(), of(configuration))).collect()
 }

@@ -75,20 +75,29 @@ pub(super) fn configuration(
     if configuration.valid_for.0.is_zero() {
         problems.push(page.problem("valid_for", "is no time at all; expected a length of time like \"24h\""));
     }
+    if configuration.canary_wait.is_some() && configuration.canary.is_none() {
+        problems.push(page.problem("canary_wait", "there is nothing to wait for; expected canary beside it"));
+    }
     match &configuration.trigger {
         Trigger::Automatic { event, when, contact, .. } => {
+            if configuration.canary.is_some() {
+                let message =
+                    "an automatic configuration has none, as its contacts come one by one; expected limits alone";
+                problems.push(page.problem("canary", message));
+            }
             if let Err(problem) = check_type(event) {
                 problems.push(page.problem("trigger.event", problem.to_string()));
             }
             automatic(page, configuration, when.as_deref(), contact.as_ref(), problems)
         }
         Trigger::Instant {} => None,
-        Trigger::Scheduled { at, cron, .. } => {
+        Trigger::Scheduled { at, cron, after, .. } => {
             let key = if cron.is_some() { "trigger.cron" } else { "trigger.at" };
-            if at.is_empty() == cron.is_none() {
-                let message = "expected either at (local times) or cron (an expression), not both and not neither";
+            if [!at.is_empty(), cron.is_some(), after.is_some()].into_iter().filter(|said| *said).count() != 1 {
+                let message =
+                    "expected exactly one of at (local times), cron (an expression) and after (a length of time)";
                 problems.push(page.problem("trigger", message));
-            } else if let Some(Err(problem)) = schedule(configuration, zone) {
+            } else if let Some(Err(problem)) = schedule(configuration, zone, None) {
                 problems.push(page.problem(key, problem.to_string()));
             }
             if configuration.audience.is_none() {
@@ -128,8 +137,14 @@ fn automatic(
 }
 
 /// When a scheduled configuration fires next, at most so often, and the time zone that it goes by; `None` for other triggers.
-pub fn upcoming(configuration: &Configuration, zone: Tz, now: Timestamp, most: usize) -> Option<(Tz, Vec<Timestamp>)> {
-    let schedule = schedule(configuration, zone)?.ok()?;
+pub fn upcoming(
+    configuration: &Configuration,
+    zone: Tz,
+    said: Option<Timestamp>,
+    now: Timestamp,
+    most: usize,
+) -> Option<(Tz, Vec<Timestamp>)> {
+    let schedule = schedule(configuration, zone, said)?.ok()?;
     let times = if configuration.active { schedule.upcoming(now, most) } else { Vec::new() };
     let Trigger::Scheduled { timezone, .. } = &configuration.trigger else { return None };
     Some((timezone.unwrap_or(zone), times))
@@ -141,12 +156,18 @@ pub fn compiles(configuration: &Configuration) -> Option<bool> {
     Some(CompiledMapping::compile(when.as_deref(), contact.as_ref()).is_ok())
 }
 
-/// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers.
-pub(super) fn schedule(configuration: &Configuration, zone: Tz) -> Option<Result<Schedule, NotASchedule>> {
-    let Trigger::Scheduled { at, cron, timezone, .. } = &configuration.trigger else { return None };
+/// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers, and for one that says "so long
+/// after" if it is not known since when.
+pub(super) fn schedule(
+    configuration: &Configuration,
+    zone: Tz,
+    said: Option<Timestamp>,
+) -> Option<Result<Schedule, NotASchedule>> {
+    let Trigger::Scheduled { at, cron, after, timezone, .. } = &configuration.trigger else { return None };
     let zone = timezone.unwrap_or(zone);
-    Some(match cron {
-        Some(cron) => Schedule::cron(cron, zone),
-        None => Schedule::at(at, zone),
-    })
+    match (cron, after) {
+        (Some(cron), _) => Some(Schedule::cron(cron, zone)),
+        (None, Some(after)) => said.map(|said| Ok(Schedule::once(said.plus(after.0), zone))),
+        (None, None) => Some(Schedule::at(at, zone)),
+    }
 }

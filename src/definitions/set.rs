@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     files,
+    firings::{self, Firings},
     lists::ListNeeds,
     made::Made,
     notices,
@@ -115,7 +116,12 @@ impl DefinitionSet {
 
     /// What is worth knowing before it is applied: when schedules fire next, and what cannot be carried as it is defined.
     pub fn notices(&self, now: Timestamp) -> Vec<Notice> {
-        notices::of(self, now)
+        notices::of(self, &self.firings(now))
+    }
+
+    /// When schedules fire next, by what is in the set alone.
+    pub fn firings(&self, now: Timestamp) -> Vec<Firings> {
+        firings::of(self, &BTreeMap::new(), now)
     }
 
     /// What a list's rows must have: what every configuration that is sent to it needs.

@@ -7,9 +7,11 @@ use super::page::{Key, Need, reads};
 use crate::{
     domain::{
         account::{ProviderKind, TeleSignAuth},
+        canary::CanarySize,
         contact::ChannelType,
         definition::{CaseQuery, NumberType, OnUncertain},
         id::OrgId,
+        limits::Limit,
         locale::Locale,
         phone::Country,
         quiet::TimeOfDay,
@@ -30,6 +32,7 @@ const LOCALE: &str = "a language tag like \"en\"";
 const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
 const AUDIENCE: &str = "either list = \"NAME\" or cases = { status = \"resolved\" }";
 const TIME: &str = "a time of the day like \"21:00\"";
+const LIMIT: &str = "a percentage like \"10%\", or \"off\"";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -104,6 +107,7 @@ pub(super) const CHANNEL: &[Key] = &[
     may("attachments.from_organization", SWITCH, reads::<bool>),
     may("locale", LOCALE, reads::<Locale>),
     may("fallback", "the name of another channel", filled),
+    may("smart_encoding", SWITCH, reads::<bool>),
 ];
 
 /// `outbound/NAME.toml`, without its trigger's own keys.
@@ -116,6 +120,11 @@ pub(super) const OUTBOUND: &[Key] = &[
     may("valid_for", SPAN, reads::<Span>),
     may("opted_in", SWITCH, reads::<bool>),
     may("on_uncertain", "\"keep\" or \"resend\"", reads::<OnUncertain>),
+    may("canary", "a number of messages like 100, or a share of the run like \"1%\"", reads::<CanarySize>),
+    may("canary_wait", SPAN, reads::<Span>),
+    may("limits.failed", LIMIT, reads::<Limit>),
+    may("limits.opted_out", LIMIT, reads::<Limit>),
+    may("limits.after", "a number of messages like 100", reads::<u32>),
     must("trigger.kind", "\"automatic\", \"instant\" or \"scheduled\"", kind),
     may("audience", AUDIENCE, audience),
     may("audience.list", "the name of a list", filled),
@@ -139,6 +148,7 @@ pub(super) const AUTOMATIC: &[Key] = &[
 pub(super) const SCHEDULED: &[Key] = &[
     may("trigger.at", "a list of local times like \"2026-12-01T09:00\"", reads::<Vec<String>>),
     may("trigger.cron", "a cron expression like \"0 9 * * MON\"", reads::<String>),
+    may("trigger.after", SPAN, reads::<Span>),
     may("trigger.timezone", ZONE, zone),
     may("trigger.grace", SPAN, reads::<Span>),
 ];
@@ -151,6 +161,7 @@ pub(super) const ANY_TRIGGER: &[Key] = &[
     may("trigger.contact", TEXT, any),
     may("trigger.at", TEXT, any),
     may("trigger.cron", TEXT, any),
+    may("trigger.after", TEXT, any),
     may("trigger.timezone", TEXT, any),
     may("trigger.grace", TEXT, any),
 ];

@@ -7,8 +7,21 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::ProviderKind, contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace,
-    phone::Country, quiet::QuietHours, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+    account::ProviderKind,
+    canary::{CanarySize, Guard},
+    contact::ChannelType,
+    contact::OptIn,
+    fairness::Priority,
+    id::OrgId,
+    limits::Limits,
+    locale::Locale,
+    pace,
+    phone::Country,
+    quiet::QuietHours,
+    quota::Allowance,
+    rate::Rate,
+    secret_ref::SecretRef,
+    time::Span,
 };
 
 /// The tenant (`organization.toml`).
@@ -89,6 +102,19 @@ pub struct Channel {
     /// The channel that its messages leave through while its account is stopped or does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
+    /// Whether typographic look-alikes in its texts are replaced by characters of GSM-7; for SMS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub smart_encoding: bool,
+}
+
+/// What becomes of typographic look-alikes (curly quotes, long dashes, no-break spaces) in a text that leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SmartEncoding {
+    /// They stay.
+    #[default]
+    Off,
+    /// They are replaced by characters of GSM-7.
+    On,
 }
 
 /// What a sender is.
@@ -117,6 +143,14 @@ pub struct Attachments {
 }
 
 impl Channel {
+    /// What becomes of look-alikes in what leaves through it. What WhatsApp has approved is never touched.
+    pub fn smart_encoding(&self) -> SmartEncoding {
+        match self.channel_type {
+            ChannelType::Sms if self.smart_encoding => SmartEncoding::On,
+            ChannelType::Sms | ChannelType::WhatsApp => SmartEncoding::Off,
+        }
+    }
+
     /// What may leave in a second, by the channel's own word or by its kind.
     pub fn pace(&self, provider: ProviderKind) -> Rate {
         self.pace.unwrap_or_else(|| pace::default_rate(provider, self.channel_type, self.number_type))
@@ -149,6 +183,15 @@ pub struct Configuration {
     /// What to do with a message that may or may not have been sent, when nobody can tell.
     #[serde(default)]
     pub on_uncertain: OnUncertain,
+    /// The first slice of a run, sent before the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanarySize>,
+    /// How long receipts and replies to it are awaited; ten minutes if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_wait: Option<Span>,
+    /// What pauses a run.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub limits: Limits,
     /// When it fires.
     pub trigger: Trigger,
     /// To whom, where the trigger does not say.
@@ -161,6 +204,15 @@ impl Configuration {
     pub fn attested(&self) -> Option<OptIn> {
         self.opted_in.then_some(OptIn::Yes)
     }
+
+    /// What its runs are kept from going wrong by.
+    pub fn guard(&self) -> Guard {
+        Guard { canary: self.canary, canary_wait: self.canary_wait, limits: self.limits }
+    }
+}
+
+fn is_usual(limits: &Limits) -> bool {
+    *limits == Limits::default()
 }
 
 fn yes() -> bool {
@@ -210,7 +262,10 @@ pub enum Trigger {
         /// A cron expression of 5, 6 or 7 fields.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cron: Option<String>,
-        /// The IANA time zone of either; the organization's if left out.
+        /// Once, so long after this was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Span>,
+        /// The IANA time zone of these; the organization's if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timezone: Option<Tz>,
         /// A time missed by no more than this still fires.

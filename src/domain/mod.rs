@@ -12,6 +12,9 @@ pub mod phone;
 pub mod secret_ref;
 
 pub mod account;
+pub mod limits;
+
+pub mod canary;
 pub mod circuit;
 pub mod contact;
 pub mod definition;

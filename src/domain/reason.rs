@@ -70,6 +70,7 @@ reasons! {
     QuietHours = "quiet_hours", Later, Message, "The message waits for the end of the recipient's quiet hours.";
     // Failed by herald before any call.
     MissingSlug = "missing_slug", Never, Message, "The template needs a value that the contact does not have.";
+    InvalidValue = "invalid_value", Never, Message, "A value is not what the template formats it as: a date, a time, a number, a currency or a time zone.";
     MessageTooLong = "message_too_long", Never, Message, "The rendered text is longer than 1,600 characters.";
     EmptyMessage = "empty_message", Never, Message, "The rendered text is empty.";
     TemplateFailed = "template_failed", Never, Message, "The template could not be rendered for this contact.";

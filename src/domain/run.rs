@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    canary::{Canary, Guard},
     contact::ChannelType,
     definition::OnUncertain,
     fairness::Priority,
@@ -29,7 +30,7 @@ pub enum RunStatus {
     Importing,
     /// Its requests may be claimed.
     Running,
-    /// A person stopped it for now.
+    /// It is stopped until an operator resumes it: by one, by its canary, or by its limits.
     Paused,
     /// herald stopped it for now, and says why.
     Held,
@@ -123,6 +124,9 @@ pub struct Pinned {
     /// The type of the channel, and of the one that stands in for it.
     #[serde(default = "sms")]
     pub channel_type: ChannelType,
+    /// What keeps it from going wrong in bulk.
+    #[serde(default, skip_serializing_if = "Guard::is_default")]
+    pub guard: Guard,
 }
 
 fn transactional() -> Purpose {
@@ -146,7 +150,7 @@ pub struct Run {
     pub priority: Priority,
     /// Where it stands.
     pub status: RunStatus,
-    /// Why it is held, or failed; empty otherwise.
+    /// Why it is paused, held, or failed; empty otherwise.
     pub why: String,
     /// What it keeps.
     pub pinned: Pinned,
@@ -172,6 +176,10 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub finished_at: Option<Timestamp>,
+    /// Its first slice, if it has one.
+    pub canary: Option<Canary>,
+    /// Replies to its messages that opted out.
+    pub opted_out: i64,
 }
 
 /// One line of a run's sums.
@@ -285,6 +293,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::Reason;
 
     fn sums(tallies: &[(Status, &str, i64)], messages: i64, rejected: i64) -> Sums {
         let tallies = tallies
@@ -315,6 +324,27 @@ mod tests {
         assert_eq!(run.buckets(), [("queued", 3), ("sent", 5), ("failed", 2), ("held", 4), ("invalid", 3)]);
         assert_eq!(run.buckets().iter().map(|(_, count)| count).sum::<i64>(), run.rows());
         assert_eq!((run.rows(), run.waiting(), run.untouched(), run.held()), (17, 7, 2, 4));
+        assert_eq!(run.disagreements(&run.clone()), Vec::<String>::new());
+    }
+
+    /// Whatever a message's status and reason are, it stands in one bucket, and the buckets are all the rows.
+    #[test]
+    fn every_status_with_every_reason_stands_in_exactly_one_bucket() {
+        let codes = Reason::ALL.iter().map(|reason| reason.code()).chain([""]);
+        let mut all = Vec::new();
+        for (status, code) in Status::ALL.iter().flat_map(|status| codes.clone().map(|code| (*status, code))) {
+            let one = sums(&[(status, code, 1)], 1, 0);
+            assert_eq!(one.buckets(), [(status.as_str(), 1)], "{status} {code}");
+            assert_eq!((one.waiting() == 0, one.untouched()), (status.is_settled(), 0), "{status} {code}");
+            all.push((status, code, 1));
+        }
+        let untouched = 5;
+        let rows = i64::try_from(all.len()).unwrap() + untouched;
+        let run = sums(&all, rows, 3);
+        let buckets = run.buckets();
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<i64>(), run.rows());
+        let names: BTreeSet<&str> = buckets.iter().map(|(name, _)| *name).collect();
+        assert_eq!((names.len(), buckets.len()), (Status::ALL.len() + 1, Status::ALL.len() + 1), "no name twice");
         assert_eq!(run.disagreements(&run.clone()), Vec::<String>::new());
     }
 

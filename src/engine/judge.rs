@@ -8,6 +8,7 @@ use super::rules::People;
 use crate::{
     domain::{
         contact::{ChannelType, Slugs},
+        definition::SmartEncoding,
         locale::Locale,
         message::Status,
         phone::E164,
@@ -21,7 +22,7 @@ use crate::{
     },
     provider::{Approved, Outgoing},
     store::{consents::Consent, messages::StoredMessage, requests::Claimed},
-    template::{Template, segments},
+    template::{Template, leaving, segments},
 };
 
 /// What the judgement goes by.
@@ -39,6 +40,8 @@ pub struct Facts<'a> {
     pub consents: BTreeMap<E164, Consent>,
     /// SMS or WhatsApp.
     pub channel_type: ChannelType,
+    /// What becomes of look-alikes in texts.
+    pub smart_encoding: SmartEncoding,
     /// When each recipient last wrote, where free text depends on it.
     pub last_inbound: BTreeMap<E164, Timestamp>,
     /// What the rules about how often and when go by.
@@ -214,13 +217,14 @@ impl Facts<'_> {
     fn render(&self, message: &StoredMessage) -> Result<(Ready, Result<(), Closed>), Why> {
         let said = self.say(message)?;
         let session = if said.approved.is_none() { self.session(message.to) } else { Ok(()) };
-        let counted = segments(&said.text);
+        let text = leaving(said.text, self.smart_encoding);
+        let counted = segments(&text);
         let age = self.now.since(self.request.accepted_at);
         let outgoing = Outgoing {
             id: message.id,
             among: (self.request.first_seq, self.request.first_seq + self.request.size - 1),
             to: message.to,
-            text: said.text,
+            text,
             approved: said.approved,
             media: said.media,
             purpose: said.purpose,

@@ -5,6 +5,7 @@
 
 mod circuits;
 mod committer;
+mod control;
 mod dispatcher;
 mod doubts;
 mod judge;
@@ -28,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub use committer::{Committer, NotWritten, Patience};
+pub use control::{Obeyed, Order, Refused, control};
 pub use dispatcher::Ended;
 pub use transport::{Answer, NoClient, Transport};
 pub use validate::{Validated, validate};

@@ -194,6 +194,7 @@ impl Job<'_> {
             content,
             consents,
             channel_type,
+            smart_encoding: self.route.channel.smart_encoding(),
             last_inbound,
             callback: self.shared.callback_url(&self.book, &self.route.account.name),
             via: &self.route.via,

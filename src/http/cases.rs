@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Shared, auth::Reader, problem::Problem};
+use super::{
+    Api, Shared,
+    auth::Reader,
+    problem::Problem,
+    query::{self, Path, Query},
+};
 use crate::{
     domain::{contact::OptIn, locale::Locale, phone::E164, time::Timestamp},
     store::cases::{Case, CaseContact},
@@ -25,7 +27,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
 struct ListQuery {
     /// Only cases with this status.
     status: Option<String>,
@@ -62,6 +63,7 @@ struct CaseView {
 
 /// Whose case it is.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CaseContact)]
 struct ContactView {
     to: E164,
     /// Whether they agreed; none: nothing was said of it.
@@ -72,24 +74,19 @@ struct ContactView {
     contextitems: BTreeMap<String, String>,
 }
 
-/// The cases, in the order of their ids, a page at a time
-#[utoipa::path(get, path = "/v1/cases", tag = "cases", params(ListQuery), responses((status = 200, body = CasePage)))]
-async fn list(
-    State(api): Shared,
-    reader: Reader,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<CasePage>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+/// Lists the cases, in the order of their ids, a page at a time
+#[utoipa::path(get, path = "/v1/cases", tag = "cases", params(ListQuery), security(("key" = ["read"])), responses((status = 200, body = CasePage)))]
+async fn list(State(api): Shared, reader: Reader, Query(asked): Query<ListQuery>) -> Result<Json<CasePage>, Problem> {
     let status = asked.status.map(|status| status.trim().to_lowercase());
     let after = asked.after.unwrap_or_default();
     let found = api.store.cases(&reader.org, status.as_deref(), &after, PAGE).await?;
-    let next = found.last().filter(|_| i64::try_from(found.len()) == Ok(PAGE)).map(|case| case.id.clone());
+    let next = query::next(&found, PAGE, |case| case.id.clone());
     Ok(Json(CasePage { cases: found.into_iter().map(view).collect(), next }))
 }
 
-/// One case
+/// Shows a case
 #[utoipa::path(
-    get, path = "/v1/cases/{id}", tag = "cases", params(("id" = String, Path, description = "The sender's id of it")),
+    get, path = "/v1/cases/{id}", tag = "cases", params(("id" = String, Path, description = "The sender's id of it")), security(("key" = ["read"])),
     responses((status = 200, body = CaseView), (status = 404, description = "No event has told of such a case"))
 )]
 async fn show(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Json<CaseView>, Problem> {

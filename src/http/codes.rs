@@ -38,6 +38,9 @@ codes! {
     breaks_definitions [422] "The definition is good by itself, and others would not fit any more; `errors` names them and says why.";
     changed_meanwhile [412] "It is another than `If-Match` says; read it again, and say again what is to be changed.";
     channel_unusable [409] "The channel, or its account, is gone or cannot be put together; mend its definition.";
+    configuration_inactive [409] "The outbound configuration is inactive, and nothing is sent through it until it is active again.";
+    configuration_unusable [409] "What the outbound configuration names cannot be used; the detail says what and why.";
+    conflict [409] "It is in no state for this; the detail says in which it is. Look again, and try again.";
     conversation_ended [409] "What has ended is not opened again; when the contact writes, another conversation begins.";
     duplicate_column [422] "Two columns of the file have the same name; rename or remove one of them.";
     empty_file [422] "The file is empty; expected a header line and one line for each row.";
@@ -54,16 +57,18 @@ codes! {
     invalid_consent [422] "A part of the consent is not what it must be; `errors` names each.";
     invalid_cursor [400] "`after` is not what the page before named as `next`; begin with the first page.";
     invalid_definition [422] "The definition is not good, by the rules that files obey as well; `errors` says what is wrong and where.";
-    invalid_event [400] "The event is not JSON of the expected shape; the detail says what is wrong.";
+    invalid_event [400, 422] "The event is not JSON of the expected shape; the detail says what is wrong.";
     invalid_idempotency_key [400] "The header `Idempotency-Key` is not 1 to 255 visible ASCII characters.";
     invalid_key [422] "A part of the key that is to be made is not what it must be; `errors` names each.";
     invalid_number [400] "The number in the path is not a possible one; write it in international form.";
     invalid_query [400] "A part of the query is unknown, missing, there twice, or not what it must be; the detail names it.";
     invalid_rows [422] "Rows of the file are wrong, and nothing was taken in; mend what `errors` names, or leave those rows out with `on_invalid=skip`.";
+    invalid_template [422] "The draft cannot be a template; `errors` says what is wrong and where.";
     media_not_allowed [422] "The channel sends no attachments; leave them out, or let its definition allow them.";
     method_not_allowed [405] "The path does not take this method; the header `Allow` names those that it takes.";
     missing_columns [422] "The file lacks columns that the template needs; the detail names them.";
     name_taken [409] "There is a definition of this kind and name already.";
+    no_good_contacts [422] "None of the contacts can be sent to; `errors` says why of each.";
     no_optin_column [422] "Nothing in the file says that the recipients agreed; add a column `optin`.";
     no_recipient_column [422] "No column of the file holds the recipient's number; the detail names those that could.";
     no_rows [422] "The file has a header line and nothing else.";
@@ -80,6 +85,8 @@ codes! {
     session_closed [422] "WhatsApp allows free text only within 24 hours of the contact's last message.";
     stray_quote [422] "Text follows a closing quote in the file; a quote inside a quoted field is written twice.";
     too_many_columns [422] "The file has more columns than are read.";
+    too_many_contacts [422] "One call takes at most 100 contacts, and nothing of it was taken; make several calls.";
+    too_many_events [422] "One call takes 1 to 100 events, and nothing of it was taken; make several calls.";
     too_many_requests [429] "The organization has made as many requests within the hour as are taken; try again after the seconds in the header `Retry-After`.";
     too_many_streams [429] "As many listen already as one organization may have; end one of the streams first.";
     two_columns [422] "Two columns of the file have one meaning; keep or rename one of them.";
@@ -143,4 +150,4 @@ impl PartialSchema for AnswerCode {
 impl ToSchema for AnswerCode {}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

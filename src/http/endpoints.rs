@@ -192,6 +192,7 @@ fn delivery(delivery: &StoredDelivery) -> Delivery {
 
 /// A delivery that was made.
 #[derive(Serialize, ToSchema)]
+#[schema(as = TestDelivery)]
 struct Made {
     delivery: DeliveryId,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -21,7 +21,7 @@ use super::{
     body::Body,
     once::once,
     problem::{FieldError, Problem},
-    query,
+    query::{self, Path},
 };
 use crate::{
     domain::time::Timestamp,
@@ -65,6 +65,7 @@ struct EventBody {
 
 /// What was recorded.
 #[derive(Serialize, ToSchema)]
+#[schema(as = EventsAnswer)]
 struct Answer {
     /// In the caller's order.
     events: Vec<Known>,
@@ -72,6 +73,7 @@ struct Answer {
 
 /// An event that herald has.
 #[derive(Serialize, ToSchema)]
+#[schema(as = RecordedEvent)]
 struct Known {
     /// Its id.
     id: String,
@@ -81,6 +83,7 @@ struct Known {
 
 /// What became of an event.
 #[derive(Serialize, ToSchema)]
+#[schema(as = EventView)]
 struct Made {
     /// Its id.
     id: String,
@@ -92,12 +95,14 @@ struct Made {
     result: Option<String>,
 }
 
-/// Hand over events
+/// Hands over events
 ///
 /// Each is recorded before this is answered. One that is wrong refuses the call as a whole; what was recorded before is known by
 /// its id, so it may all be sent again.
 #[utoipa::path(
     post, path = "/v1/events", tag = "events", request_body = Events,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255)),
+    security(("key" = ["send"])),
     responses(
         (status = 202, body = Answer, description = "Recorded, or known from before"),
         (status = 422, description = "`invalid_event` or `too_many_events`"),
@@ -132,7 +137,9 @@ fn read(body: Value, now: Timestamp) -> Result<Vec<StoredEvent>, Problem> {
     let refuse = |code, words: String| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, words));
     let (events, within) = match body {
         Value::Array(events) => (events, true),
-        one => (vec![one], false),
+        one @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            (vec![one], false)
+        }
     };
     if events.is_empty() || events.len() > MOST {
         let words = format!("the call has {} events; expected 1 to {MOST}", events.len());
@@ -184,9 +191,9 @@ fn read_one(event: Value, now: Timestamp) -> Result<StoredEvent, (&'static str, 
     }
 }
 
-/// What became of an event
+/// Shows what became of an event
 #[utoipa::path(
-    get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "The sender's id of it")),
+    get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "The sender's id of it")), security(("key" = ["read"])),
     responses((status = 200, body = Made), (status = 404, description = "No such event was recorded"))
 )]
 async fn show(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Json<Made>, Problem> {

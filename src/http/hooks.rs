@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// An event that is kept.
 #[derive(Serialize, ToSchema)]
+#[schema(as = TakenEvent)]
 struct Taken {
     /// Its `webhook-id`.
     id: String,

@@ -9,6 +9,7 @@ mod callbacks;
 mod cases;
 pub mod codes;
 pub mod consents;
+mod control;
 mod conversations;
 mod definitions;
 mod doors;
@@ -22,6 +23,7 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+pub mod preview;
 pub mod problem;
 mod query;
 mod quota;
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
     routing::{any, get},
@@ -97,6 +100,7 @@ type Shared = State<Arc<Api>>;
 fn described() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(runs::routes())
+        .merge(control::routes())
         .merge(messages::routes())
         .merge(quota::routes())
         .merge(timeline::routes())
@@ -107,6 +111,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(endpoints::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
+        .merge(preview::routes())
         .merge(requests::routes())
         .merge(events::routes())
         .merge(cases::routes())
@@ -141,7 +146,18 @@ pub fn router(api: Arc<Api>) -> Router {
 async fn measure(State(api): Shared, request: Request, next: Next) -> Response {
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let large = has_large_body(request.headers());
+    let mut response = next.run(request).await;
+    if large && response.status().is_client_error() {
+        // Its body may be unread, and the connection ends with it: a client that is told asks on another one.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     api.metrics.http(&route, response.status().as_u16());
     response
+}
+
+/// Whether a request's body may be more than what comes in with its headers.
+fn has_large_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    length.map_or_else(|| headers.contains_key(header::TRANSFER_ENCODING), |length| length > 16 * 1024)
 }

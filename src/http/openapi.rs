@@ -1,12 +1,13 @@
 //! The API's description: OpenAPI 3.1, made of the handlers themselves (`#[utoipa::path]`), at `/openapi.json`. What a handler
 //! does not say itself is added here: the problems that any operation can answer with, a name for each operation, its tag.
 
+use serde_json::json;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
         ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder,
         path::{Operation, ParameterIn, PathItem},
-        schema::Type,
+        schema::{Schema, SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::{Tag, TagBuilder},
     },
@@ -47,6 +48,7 @@ const TAGS: &[(&str, &str)] = &[
     ("runs", "Firings of a configuration over an audience: how they stand, and their control"),
     ("messages", "Single texts to single contacts"),
     ("events", "What happens in other systems, and fires automatic configurations"),
+    ("cases", "What events have said of cases"),
     ("quota", "What may still be sent in the rolling hour"),
     ("stream", "What happens, as it happens"),
     ("conversations", "What people write back, and what they are answered"),
@@ -136,6 +138,15 @@ fn describe(path: &str, method: &str, operation: &mut Operation) {
     if let (Some(tag), Some(name)) = (operation.tags.iter().flatten().next(), &mut operation.operation_id) {
         *name = format!("{tag}_{name}").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            parameter.schema = parameter.schema.take().map(without_null);
+            if parameter.name == "Idempotency-Key" && parameter.description.is_none() {
+                parameter.description =
+                    Some("The caller's name for this request: the same is the same answer".to_owned());
+            }
+        }
+    }
     for (status, name, means) in PROBLEMS {
         let possible = can_answer(path, method, operation, status);
         let answers = &mut operation.responses.responses;
@@ -150,6 +161,32 @@ fn describe(path: &str, method: &str, operation: &mut Operation) {
             }
             None => {}
         }
+    }
+}
+
+/// What can be left out of a query or of the headers is left out: there is no null in them.
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::OneOf(mut one)) => {
+            one.items.retain(|item| json!(item)["type"] != "null");
+            match one.items.pop() {
+                Some(only) if one.items.is_empty() => only,
+                last => {
+                    one.items.extend(last);
+                    RefOr::T(Schema::OneOf(one))
+                }
+            }
+        }
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|one| *one != Type::Null);
+                if let [only] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        other => other,
     }
 }
 

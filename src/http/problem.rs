@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one part of what was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// Which part: a JSON pointer.
     pub pointer: String,
@@ -52,13 +52,28 @@ pub(super) struct ProblemView<'p> {
     errors: &'p [Value],
 }
 
+/// What is wrong with one part of a body.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FieldError)]
+#[expect(dead_code, reason = "says how errors look; each is written as what it is")]
+pub(super) struct FieldErrorView {
+    /// Which part: a JSON pointer.
+    pointer: String,
+    /// What is wrong, for programs, where it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    code: Option<String>,
+    /// What is wrong with it.
+    detail: String,
+}
+
 /// What is wrong with one part of what was sent.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "says how errors look; each is written as what it is")]
 pub(super) enum ErrorView {
     /// With a part of a body.
-    Field(FieldError),
+    Field(FieldErrorView),
     /// With a row of a file.
     Row(RowProblemView),
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,14 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Shared, auth::Sender, body::Body, once::once, problem::Problem, query};
+use super::{
+    Api, Shared,
+    auth::Sender,
+    body::Body,
+    once::once,
+    problem::Problem,
+    query::{self, Path},
+};
 use crate::{
     domain::{
         id::{MessageId, RequestId, RunId},
@@ -73,6 +80,7 @@ struct ContactBody {
 
 /// What became of a call.
 #[derive(Serialize, ToSchema)]
+#[schema(as = RequestAnswer)]
 struct Answer {
     /// The configuration's run of the day; none for a dry run.
     run: Option<RunId>,
@@ -92,6 +100,7 @@ struct Answer {
 
 /// What became of a contact.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ContactOutcome)]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum Outcome {
     /// It gets a message.
@@ -116,6 +125,7 @@ enum Outcome {
 
 /// The text that a contact gets.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ContactText)]
 struct Text {
     /// The locale that was chosen.
     locale: Locale,
@@ -130,6 +140,7 @@ struct Text {
 
 /// What is wrong with a contact.
 #[derive(Clone, Serialize, ToSchema)]
+#[schema(as = RefusedContact)]
 struct Wrong {
     /// A stable code.
     code: &'static str,
@@ -148,14 +159,17 @@ struct Asked {
     place: fn(usize) -> String,
 }
 
-/// Send to up to 100 contacts
+/// Sends to up to 100 contacts
 ///
 /// One call is one request. What is wrong with a contact is said of it, and the others go; if nobody can be sent to, the call is
 /// refused as a whole.
 #[utoipa::path(
-    post, path = "/v1/outbound-configurations/{id}/requests", tag = "outbound configurations",
-    params(("id" = String, Path, description = "The configuration's id or name")),
-    request_body = Contacts,
+    post, path = "/v1/outbound-configurations/{id}/requests", tag = "requests",
+    params(
+        ("id" = String, Path, description = "The configuration's id or name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255),
+    ),
+    request_body = Contacts, security(("key" = ["send"])),
     responses(
         (status = 202, body = Answer, description = "Queued: what became of each contact"),
         (status = 200, body = Answer, description = "A dry run: nothing was sent"),

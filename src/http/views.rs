@@ -66,6 +66,22 @@ pub struct RunView {
     messages_per_second: f64,
     /// What somebody who looks at it should know beyond its sums.
     warnings: Vec<String>,
+    /// How many people opted out with a reply to it.
+    opted_out: i64,
+    /// Its first slice, if it has one.
+    canary: Option<CanaryView>,
+}
+
+/// A run's first slice: what was sent first, to see how it goes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CanaryView {
+    state: &'static str,
+    /// How many messages it has.
+    messages: i64,
+    /// When it was, or will be, decided on.
+    decided_at: Option<Timestamp>,
+    /// For people.
+    in_words: String,
 }
 
 /// A run as programs see it.
@@ -97,6 +113,13 @@ pub fn run(run: &Run, sums: &Sums, audit: &Audit, now: Timestamp) -> RunView {
         seconds: round(seconds),
         messages_per_second: round(rate(sums, seconds)),
         warnings: warnings(run),
+        opted_out: run.opted_out,
+        canary: run.canary.map(|canary| CanaryView {
+            state: canary.state.as_str(),
+            messages: canary.messages,
+            decided_at: canary.decided_at,
+            in_words: canary.in_words(run.messages),
+        }),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         account::ProviderKind,
         contact::ChannelType,
-        definition::Channel,
+        definition::{Channel, SmartEncoding},
         id::{ConsentChangeId, MessageId, RequestId, RunId},
         locale::Locale,
         message::Status,
@@ -26,6 +26,7 @@ use crate::{
         messages::StoredMessage,
         timeline::{Activity, ActivityRequest, ActivityRun, TimelineReply},
     },
+    template::leaving,
 };
 
 /// The most that one page holds.
@@ -235,7 +236,8 @@ impl Timelines {
         let via = message.state.as_ref().map(|state| state.via.as_str()).filter(|via| !via.is_empty());
         let channel = book.channel(via.unwrap_or(&run.pinned.channel)).ok();
         let due = details.requests.get(&activity.request).and_then(|request| due(&message, request, now));
-        let (text, rendered_in) = match self.text(book, run, &message).await? {
+        let smart_encoding = channel.map(Channel::smart_encoding).unwrap_or_default();
+        let (text, rendered_in) = match self.text(book, run, &message, smart_encoding).await? {
             Ok((text, locale)) => (Ok(text), locale),
             Err(why) => (Err(why), None),
         };
@@ -258,6 +260,7 @@ impl Timelines {
         book: &Book,
         run: &ActivityRun,
         message: &StoredMessage,
+        smart_encoding: SmartEncoding,
     ) -> Result<Result<(String, Option<Locale>), String>, StoreError> {
         if message.slugs.is_empty() {
             return Ok(Err(ERASED.to_owned()));
@@ -268,11 +271,12 @@ impl Timelines {
         };
         let Some(template) = run.pinned.template else {
             let text = slugs.get(TEXT).ok_or_else(|| ERASED.to_owned());
-            return Ok(text.map(|text| (text.to_owned(), wanted)));
+            return Ok(text.map(|text| (leaving(text.to_owned(), smart_encoding), wanted)));
         };
         let template = self.books.template(book, template, run.pinned.version).await?;
         Ok(template.map_err(|problem| problem.to_string()).and_then(|template| {
-            let rendered = template.text_for(wanted.as_ref(), &slugs).map_err(|problem| problem.to_string())?;
+            let rendered = template.text_for(wanted.as_ref(), &slugs, smart_encoding);
+            let rendered = rendered.map_err(|problem| problem.to_string())?;
             Ok((rendered.text, Some(rendered.locale)))
         }))
     }

@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     domain::{
         account::ProviderKind,
+        canary::Guard,
         contact::{Contact, OptIn, Slugs},
         definition::{Channel, OnUncertain},
         fairness::Priority,
@@ -273,6 +274,8 @@ fn new_answer(book: &Book, conversation: &Conversation, answer: &Answer, digest:
         show_in_timeline: false,
         purpose: Purpose::Transactional,
         channel_type: conversation.channel_type,
+        // Each answer is one person's; what becomes of it is told to whoever wrote it.
+        guard: Guard::none(),
     };
     NewAnswer {
         conversation: conversation.id,

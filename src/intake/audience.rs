@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     domain::{
         contact::{Contact, OptIn},
-        definition::{AudienceRef, CaseQuery},
+        definition::{AudienceRef, CaseQuery, SmartEncoding},
         fairness::Priority,
         id::{OrgId, RunId},
         phone::E164,
@@ -291,6 +291,7 @@ pub(super) struct Reader {
     version: i64,
     rules: ContactRules,
     template: Arc<Template>,
+    smart_encoding: SmartEncoding,
 }
 
 impl Reader {
@@ -306,14 +307,15 @@ impl Reader {
     ) -> Result<Self, Unusable> {
         let configuration = &ready.configuration;
         let version = audience.list().map(|list| book.list(list)).transpose()?.map_or(0, |list| list.version);
+        let channel = book.channel(&configuration.channel)?;
         let rules = ContactRules {
-            channel_type: book.channel(&configuration.channel)?.channel_type,
+            channel_type: channel.channel_type,
             configuration: Some(ready.id),
             default_country: book.organization.default_country,
             attested: attested.or(configuration.attested()),
         };
         let template = book.template(&configuration.template)?.template.clone();
-        Ok(Self { audience: audience.clone(), version, rules, template })
+        Ok(Self { audience: audience.clone(), version, rules, template, smart_encoding: channel.smart_encoding() })
     }
 
     /// Where a run's contacts come from, in words.
@@ -377,10 +379,11 @@ impl Reader {
 
     /// The text of each contact, or why there is none; on a thread that may block.
     async fn judge(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, Result<Rendered, Refused>)>, JoinError> {
-        let template = self.template.clone();
+        let (template, smart_encoding) = (self.template.clone(), self.smart_encoding);
         let judge = move |entry: Entry| {
             let verdict = entry.contact.as_ref().map_err(Clone::clone);
-            let verdict = verdict.and_then(|contact| text_for(&template, contact).map_err(|bad| of_contact(&bad)));
+            let verdict = verdict
+                .and_then(|contact| text_for(&template, contact, smart_encoding).map_err(|bad| of_contact(&bad)));
             (entry, verdict)
         };
         tokio::task::spawn_blocking(move || entries.into_iter().map(judge).collect()).await

@@ -46,6 +46,7 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
         show_in_timeline: configuration.show_in_timeline,
         purpose: template.template.source().purpose,
         channel_type: channel.channel_type,
+        guard: configuration.guard(),
     })
 }
 

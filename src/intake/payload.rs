@@ -60,14 +60,7 @@ pub fn parse_contact(value: &Value, rules: &ContactRules) -> Result<Contact, Ref
     check_channel(contact.get("channelid"), rules.channel_type)?;
     let opted_in = read_opt_in(contact.get("optin"), rules.attested)?;
     let locale = read_locale(contact.get("locale"))?;
-    let mut slugs = match given(contact.get("contextitems")) {
-        None => Slugs::default(),
-        Some(Value::Object(items)) => read_items(items, rules)?,
-        Some(other) => {
-            let message = format!("expected an object of names and values, found {}", kind(other));
-            return Err(Refused::new("invalid_slug", "/contextitems", message));
-        }
-    };
+    let mut slugs = parse_items(contact.get("contextitems"), rules)?;
     for name in [SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS] {
         if let Some(value) = contact.get(name).filter(|_| rules.channel_type == ChannelType::WhatsApp) {
             wish(&mut slugs, name, value, &format!("/{name}"))?;
@@ -92,6 +85,21 @@ pub(super) fn keep_timezone(slugs: &mut Slugs, text: &str, field: &str) -> Resul
     })?;
     let kept = slugs.insert(TIMEZONE, zone.name());
     kept.map_err(|problem| Refused::new("ambiguous_slug", field, problem.to_string()))
+}
+
+/// Reads a contact's context items.
+///
+/// # Errors
+/// The first thing that is wrong with them.
+pub fn parse_items(value: Option<&Value>, rules: &ContactRules) -> Result<Slugs, Refused> {
+    match given(value) {
+        None => Ok(Slugs::default()),
+        Some(Value::Object(items)) => read_items(items, rules),
+        Some(other) => {
+            let message = format!("expected an object of names and values, found {}", kind(other));
+            Err(Refused::new("invalid_slug", "/contextitems", message))
+        }
+    }
 }
 
 /// `null` is as good as absent.

@@ -61,10 +61,11 @@ impl Call {
     pub fn check(book: &Book, ready: &ReadyConfiguration, contacts: &[Value]) -> Result<Self, NotBegun> {
         let (pinned, rules) = events::rules(book, ready)?;
         let template = &book.template(&ready.configuration.template)?.template;
+        let smart_encoding = book.channel(&pinned.channel)?.smart_encoding();
         let mut numbers = BTreeSet::new();
         let judge = |value: &Value| {
             let contact = parse_contact(value, &rules)?;
-            let rendered = text_for(template, &contact).map_err(|problem| of_contact(&problem))?;
+            let rendered = text_for(template, &contact, smart_encoding).map_err(|problem| of_contact(&problem))?;
             Ok(match contact.opted_in {
                 _ if !numbers.insert(contact.to) => Verdict::Duplicate(contact, rendered),
                 OptIn::No => Verdict::NotOptedIn(contact, rendered),

@@ -1,5 +1,6 @@
-//! The clock's firings: a due schedule becomes a run over its audience. Exactly once: the run's key is the due time, and a
-//! firing that broke off is taken up again where it stopped.
+//! The clock's firings: a due schedule becomes a run over its audience. Exactly once: which due time it is is kept before its
+//! run is begun, the run's key is that time, and a firing that broke off is taken up again where it stopped. A time that does not
+//! fire leaves a run that says why.
 
 use std::time::Duration;
 
@@ -11,12 +12,20 @@ use crate::{
     book::{Book, Books, ReadyConfiguration, Unusable},
     clock::Clock,
     domain::{
+        contact::ChannelType,
         definition::Trigger,
         id::RunId,
-        schedule::{Due, Schedule},
+        purpose::Purpose,
+        run::Pinned,
+        schedule::{Due, LEAST_GRACE, Schedule, local},
         time::Timestamp,
     },
-    store::{Store, StoreError, lanes::LaneKind, schedules::DueFiring},
+    store::{
+        Store, StoreError,
+        lanes::LaneKind,
+        runs::NewRun,
+        schedules::{DueFiring, Unfired},
+    },
 };
 
 /// How long a worker has for making one chunk of a firing's run.
@@ -33,17 +42,6 @@ pub struct Scheduler {
     pub books: Books,
     /// The time.
     pub clock: Clock,
-}
-
-/// The schedule of a scheduled configuration, in its own time zone or the organization's; `None` for other triggers.
-pub fn schedule_of(book: &Book, ready: &ReadyConfiguration) -> Option<(Schedule, Duration)> {
-    let Trigger::Scheduled { at, cron, timezone, grace } = &ready.configuration.trigger else { return None };
-    let timezone = timezone.unwrap_or(book.organization.timezone);
-    let schedule = match cron {
-        Some(cron) => Schedule::cron(cron, timezone).ok()?,
-        None => Schedule::at(at, timezone).ok()?,
-    };
-    Some((schedule, grace.0))
 }
 
 impl Scheduler {
@@ -64,26 +62,101 @@ impl Scheduler {
     async fn fire(&self, book: &Book, firing: DueFiring, now: Timestamp) -> Result<(), StoreError> {
         let org = &book.organization.id;
         let ready = book.configurations().iter().find(|ready| ready.id == firing.configuration);
-        let Some((ready, (schedule, grace))) = ready.and_then(|ready| Some((ready, schedule_of(book, ready)?))) else {
+        let Some(ready) = ready else { return self.store.finish_firing(org, firing, None).await };
+        let Some((schedule, grace)) = self.schedule_of(book, ready).await? else {
             return self.store.finish_firing(org, firing, None).await;
         };
-        let name = &ready.configuration.name;
+        if let Some(at) = firing.decided {
+            return self.make(book, ready, &schedule, firing, at, now).await; // it broke off, whenever that was
+        }
         // The stored time is the first that was not dealt with: everything since then is judged together.
         let before = Timestamp::from_millis(firing.at.millis() - 1);
         match schedule.due(before, now, grace) {
-            Due::Fire { at, .. } => match self.run(book, ready, at).await {
-                Ok(run) => tracing::info!(%org, configuration = name, %run, due_at = %at, "a schedule fired"),
-                Err(NotBegun::Store(problem)) => return Err(problem),
-                Err(problem) => {
-                    tracing::error!(%org, configuration = name, due_at = %at, %problem, "a schedule could not fire")
-                }
-            },
-            Due::Missed { .. } => {
-                tracing::warn!(%org, configuration = name, due_at = %firing.at, "a due time was missed by more than the grace")
+            Due::Nothing { next } => self.store.finish_firing(org, firing, next).await,
+            Due::Missed(missed) => {
+                let why = missed.in_words(schedule.zone(), grace, None);
+                tracing::warn!(%org, configuration = ready.configuration.name, why, "due times were missed by more than the grace");
+                let unfired = self.unfired(book, ready, format!("missed {}", missed.first), why);
+                self.store.finish_unfired(org, firing, schedule.next_after(now), &unfired, now).await
             }
-            Due::Nothing { .. } => {}
+            Due::Fire { at, missed } => {
+                // Whoever looks a moment late has missed nothing.
+                let missed = missed.filter(|missed| missed.first < now.minus(LEAST_GRACE)).map(|missed| {
+                    let why = missed.in_words(schedule.zone(), grace, Some(at));
+                    self.unfired(book, ready, format!("missed {}", missed.first), why)
+                });
+                if !self.store.decide_firing(org, firing, at, missed.as_ref(), now).await? {
+                    return Ok(()); // somebody else has it by now
+                }
+                self.make(book, ready, &schedule, firing, at, now).await
+            }
         }
-        self.store.finish_firing(org, firing, schedule.next_after(now)).await
+    }
+
+    /// Makes the run of a due time that was decided on, and moves the schedule on. What came due since then is judged next.
+    async fn make(
+        &self,
+        book: &Book,
+        ready: &ReadyConfiguration,
+        schedule: &Schedule,
+        firing: DueFiring,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (org, name) = (&book.organization.id, &ready.configuration.name);
+        let next = schedule.next_after(at);
+        match self.run(book, ready, at).await {
+            Ok(run) => tracing::info!(%org, configuration = name, %run, due_at = %at, "a schedule fired"),
+            Err(NotBegun::Store(problem)) => return Err(problem),
+            Err(problem) => {
+                tracing::error!(%org, configuration = name, due_at = %at, %problem, "a schedule could not fire");
+                let why = format!("due at {} and could not fire: {problem}", local(at, schedule.zone()));
+                let unfired = self.unfired(book, ready, at.to_string(), why);
+                return self.store.finish_unfired(org, firing, next, &unfired, now).await;
+            }
+        }
+        self.store.finish_firing(org, firing, next).await
+    }
+
+    /// The run that stands for due times without one. `firing` is what it is the one answer to.
+    fn unfired(&self, book: &Book, ready: &ReadyConfiguration, firing: String, why: String) -> Unfired {
+        let configuration = &ready.configuration;
+        // What it would have kept may be the very thing that is missing.
+        let pinned = begin::pin(book, ready).unwrap_or_else(|_| Pinned {
+            channel: configuration.channel.clone(),
+            template: None,
+            version: 0,
+            valid_for: configuration.valid_for,
+            on_uncertain: configuration.on_uncertain,
+            show_in_timeline: false,
+            purpose: Purpose::Transactional,
+            channel_type: ChannelType::Sms,
+            guard: configuration.guard(),
+        });
+        let run =
+            begin::new_run(&self.clock, ready, pinned, configuration.trigger.priority(), "its schedule".to_owned());
+        Unfired { run: NewRun { firing: Some(firing), ..run }, why }
+    }
+
+    /// The schedule of a scheduled configuration, in its own time zone or the organization's; `None` for other triggers.
+    async fn schedule_of(
+        &self,
+        book: &Book,
+        ready: &ReadyConfiguration,
+    ) -> Result<Option<(Schedule, Duration)>, StoreError> {
+        let Trigger::Scheduled { at, cron, after, timezone, grace } = &ready.configuration.trigger else {
+            return Ok(None);
+        };
+        let timezone = timezone.unwrap_or(book.organization.timezone);
+        let schedule = match (cron, after) {
+            (Some(cron), _) => Schedule::cron(cron, timezone).ok(),
+            (None, Some(after)) => {
+                let said = self.store.said_after(&book.organization.id).await?;
+                said.get(&ready.id).map(|(_, said_at)| Schedule::once(said_at.plus(after.0), timezone))
+            }
+            (None, None) => Schedule::at(at, timezone).ok(),
+        };
+        Ok(schedule.map(|schedule| (schedule, grace.0)))
     }
 
     /// The run of one due time: made, or taken up where it broke off.

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../../migrations/0006_once.sql")),
     (7, include_str!("../../migrations/0007_cases.sql")),
     (8, include_str!("../../migrations/0008_contact_rules.sql")),
+    (9, include_str!("../../migrations/0009_control.sql")),
     (11, include_str!("../../migrations/0011_door.sql")),
     (13, include_str!("../../migrations/0013_definitions.sql")),
 ];

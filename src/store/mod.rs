@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod answers;
 pub mod audiences;
 pub mod callbacks;
+pub mod canary;
 pub mod cases;
 pub mod consents;
 pub mod control;
@@ -38,6 +39,7 @@ pub mod states;
 pub mod streams;
 pub mod timeline;
 mod told;
+mod watch;
 
 use std::{str::FromStr, time::Duration};
 

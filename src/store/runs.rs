@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
+    canary::Canary,
     contact::{Contact, OptIn},
     fairness::Priority,
     id::{ConfigurationId, OrgId, RunId},
@@ -12,7 +13,7 @@ use crate::domain::{
 };
 
 use super::{
-    Store, StoreError, audiences,
+    Store, StoreError,
     db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
     timeline,
@@ -85,7 +86,7 @@ pub struct Rejected {
 
 const RUN: &str =
     "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
-  open_requests, dispatched, created_at, started_at, finished_at, unlinked FROM runs";
+  open_requests, dispatched, created_at, started_at, finished_at, unlinked, canary, canary_size, canary_decided, opted_out FROM runs";
 
 fn read_run(row: &Row) -> Result<Run, StoreError> {
     Ok(Run {
@@ -107,7 +108,18 @@ fn read_run(row: &Row) -> Result<Run, StoreError> {
         started_at: row.maybe_int(15)?.map(Timestamp::from_millis),
         finished_at: row.maybe_int(16)?.map(Timestamp::from_millis),
         unlinked: row.int(17)?,
+        canary: read_canary(row, 18)?,
+        opted_out: row.int(21)?,
     })
+}
+
+/// Reads a first slice from three columns, beginning at `first` with how far it has come.
+fn read_canary(row: &Row, first: usize) -> Result<Option<Canary>, StoreError> {
+    if row.text(first)?.is_empty() {
+        return Ok(None);
+    }
+    let decided_at = row.maybe_int(first + 2)?.map(Timestamp::from_millis);
+    Ok(Some(Canary { state: row.parsed(first)?, messages: row.int(first + 1)?, decided_at }))
 }
 
 impl Store {
@@ -144,12 +156,6 @@ impl Store {
         let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
         tx.commit().await
-    }
-
-    /// The audience is complete: its requests may be claimed from now on.
-    pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        if audiences::open(&mut tx, org, run, now).await? { tx.commit().await } else { Ok(()) }
     }
 
     /// The audience could not be taken in: nothing of the run was or will be sent.

@@ -13,7 +13,7 @@ use crate::domain::{
     definition::{Endpoint, Organization},
     id::{ConfigurationId, OrgId, RunId},
     run::{Pinned, RunStatus},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 /// What is to be saved.
@@ -47,6 +47,8 @@ pub enum Firing {
     Never,
     /// At this time, as things stand; `None`: all of its times are past.
     Next(Option<Timestamp>),
+    /// Once, so long after it was first said, which the store knows.
+    After(Span),
 }
 
 /// What became of a save.
@@ -265,12 +267,27 @@ async fn reschedule(
     let rows = tx.rows("SELECT configuration, fires_at FROM schedules WHERE org_id = $1", args![org.as_str()]).await?;
     let read = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), Timestamp::from_millis(row.int(1)?))));
     let known: BTreeMap<String, Timestamp> = read.collect::<Result<_, StoreError>>()?;
+    let origins = tx.rows("SELECT configuration FROM schedule_origins WHERE org_id = $1", args![org.as_str()]).await?;
+    let origins: Vec<String> =
+        origins.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<_, StoreError>>()?;
     let mut moved = false;
     for (name, firing) in firings {
         let Some((id, change)) = ids.get(name) else { continue };
         let known = known.get(*id).copied();
+        let firing = match firing {
+            Firing::After(after) => {
+                let said = schedules::say_after(tx, org, id, &after.to_string(), now).await?;
+                Firing::Next(Some(said.plus(after.0)).filter(|at| *at > now))
+            }
+            Firing::Never | Firing::Next(_) => {
+                if origins.iter().any(|origin| origin == id) {
+                    schedules::unsay_after(tx, org, id).await?;
+                }
+                firing
+            }
+        };
         let next = match firing {
-            Firing::Never => None,
+            Firing::Never | Firing::After(_) => None,
             // A time that is due and has not fired yet is the scheduler's, which judges it by the schedule as it is now.
             Firing::Next(_) if known.is_some_and(|known| known <= now) => known,
             Firing::Next(next) => next,

@@ -219,6 +219,9 @@ impl Deltas {
     }
 
     pub(super) async fn write(self, tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
+        let fails = |status| matches!(status, Status::Failed | Status::Undelivered);
+        let more = self.0.iter().filter(|((_, status, ..), (messages, _))| *messages > 0 && fails(*status));
+        let failing: BTreeSet<RunId> = more.map(|((run, ..), _)| *run).collect();
         let changed = self.0.into_iter().filter(|(_, (messages, segments))| *messages != 0 || *segments != 0);
         let rows: Vec<Value> = changed
             .map(|((run, status, code, locale), (messages, segments))| {
@@ -228,6 +231,7 @@ impl Deltas {
         if rows.is_empty() {
             return Ok(());
         }
+        failing.into_iter().for_each(|run| tx.watched.failed(org, run));
         let sql = "INSERT INTO tallies (org_id, run_id, status, code, locale, messages, segments)
             SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, CAST(r.value ->> 4 AS BIGINT), CAST(r.value ->> 5 AS BIGINT)
             FROM ROWS($1) WHERE 1 = 1

@@ -56,7 +56,8 @@ impl Case {
             let wanted = if name == "after" { 0.25 } else { 0.5 };
             let given =
                 parameter["required"] == true && kind == Kind::Good || dice.random_bool(wanted) || odd == Some(place);
-            let text = values::text(operation, &name, &parameter["schema"], kind, found, dice);
+            let known_as = operation.known_as(parameter);
+            let text = values::text(operation, &known_as, &parameter["schema"], kind, found, dice);
             match parameter["in"].as_str() {
                 Some("path") => case.path = case.path.replace(&format!("{{{name}}}"), &segment(&text)),
                 Some("query") if given => case.query.push((name, text)),
@@ -83,7 +84,7 @@ impl Case {
         for parameter in operation.parameters().filter(|one| one["in"] == "path") {
             let name = parameter["name"].as_str().unwrap();
             let schema = operation.resolved(&parameter["schema"]);
-            let known = found.like(name, schema["pattern"].as_str());
+            let known = found.like(&operation.known_as(parameter), schema["pattern"].as_str());
             path = path.replace(&format!("{{{name}}}"), &segment(known.first().map_or("x", String::as_str)));
         }
         let method = operation.method.clone();

@@ -190,6 +190,14 @@ impl Operation {
         self.said["parameters"].as_array().into_iter().flatten()
     }
 
+    /// What a parameter is called in answers: one of a path stands in the list that the path leads into, like `accounts.name`.
+    pub fn known_as(&self, parameter: &Value) -> String {
+        let name = parameter["name"].as_str().unwrap();
+        let before = self.path.split(&format!("/{{{name}}}")).next().unwrap();
+        let list = before.rsplit(['/', '-']).next().unwrap();
+        if parameter["in"] == "path" && name != "number" { format!("{list}.{name}") } else { name.to_owned() }
+    }
+
     /// The first type of body that it takes, with its schema.
     pub fn body(&self) -> Option<(&str, &Value)> {
         let (kind, content) = self.said["requestBody"]["content"].as_object()?.iter().next()?;

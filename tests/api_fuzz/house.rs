@@ -66,7 +66,17 @@ impl House {
         stage.writes("SM1", &phone(1), "Hello").await;
         stage.writes_on_whatsapp("SM2", &phone(2), "Hello").await;
         let client = reqwest::Client::builder().timeout(DEADLINE).pool_max_idle_per_host(0).no_proxy().build().unwrap();
-        let mut house = Self { stage, other, keys: Default::default(), client, found: Found::default() };
+        let mut found = Found::default();
+        // What no answer says: words of hand-overs.
+        for (name, text) in [
+            ("tocontactid", "+4915155500001"),
+            ("channelid", "sms"),
+            ("timezone", "Europe/Berlin"),
+            ("locale", "fr-CA"),
+        ] {
+            found.keep("", &serde_json::json!({ name: text }));
+        }
+        let mut house = Self { stage, other, keys: Default::default(), client, found };
         house.new_keys().await;
         house
     }
@@ -126,7 +136,7 @@ impl House {
                 }
                 let sent = self.send(&case).await;
                 if sent.status == 200 && sent.kind.contains("json") && case.path.starts_with("/v1/") {
-                    self.found.keep(&serde_json::from_str(&sent.body).unwrap());
+                    self.found.keep("", &serde_json::from_str(&sent.body).unwrap());
                 }
             }
         }
@@ -142,20 +152,23 @@ pub struct Found {
 }
 
 impl Found {
-    fn keep(&mut self, value: &Value) {
+    /// Keeps what is said: under its name, and under the name of the list that it stands in.
+    fn keep(&mut self, within: &str, value: &Value) {
         match value {
             Value::Object(fields) => {
                 for (name, value) in fields {
                     if let Some(text) = value.as_str().filter(|text| !text.is_empty() && text.len() < 200) {
-                        let one = (name.clone(), text.to_owned());
-                        if self.known.insert(one.clone()) {
-                            self.texts.push(one);
+                        for name in [name.clone(), format!("{within}.{name}")] {
+                            let one = (name, text.to_owned());
+                            if self.known.insert(one.clone()) {
+                                self.texts.push(one);
+                            }
                         }
                     }
-                    self.keep(value);
+                    self.keep(name, value);
                 }
             }
-            Value::Array(values) => values.iter().for_each(|value| self.keep(value)),
+            Value::Array(values) => values.iter().for_each(|value| self.keep(within, value)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
@@ -170,10 +183,14 @@ impl Found {
             "to" | "contact" | "number" => &["to", "contact", "number", "receiver"],
             "after" => &["next", "id"],
             "channel" => &["channel", "channel_type"],
+            // Of a path: the list that it leads into, and what names one of it elsewhere.
+            "configurations.id" => &["configurations.id", "configuration_id", "configuration"],
             _ => &[name],
         };
         let named = self.texts.iter().filter(|(known, _)| names.contains(&known.as_str()));
-        named.map(|(_, text)| text.clone()).collect()
+        // Senders have numbers, too, and those are no contacts.
+        let of_a_person = |text: &&String| !names.contains(&"receiver") || text.starts_with('+');
+        named.map(|(_, text)| text).filter(of_a_person).cloned().collect()
     }
 
     /// What has this form.

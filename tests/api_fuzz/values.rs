@@ -131,6 +131,11 @@ fn object(operation: &Operation, schema: &Value, kind: Kind, found: &Found, dice
             fields.insert(name.clone(), value(operation, name, field, kind, found, dice));
         }
     }
+    if fields.is_empty() && schema.get("properties").is_none() {
+        // Anything goes: what the example's templates ask for is as good as any.
+        let slugs = ["CustomerName", "CaseName", "OrderNumber", "DeliveryDate"];
+        fields.extend(slugs.map(|name| (name.to_owned(), json!("Ana"))));
+    }
     if kind == Kind::Odd && dice.random_bool(0.15) {
         fields.insert(ODD.choose(dice).unwrap().to_string(), odd(dice));
     }
@@ -145,6 +150,10 @@ fn string(name: &str, schema: &Value, kind: Kind, found: &Found, dice: &mut StdR
     }
     if kind == Kind::Odd {
         return json!(ODD.choose(dice).unwrap());
+    }
+    let words = schema["pattern"].as_str().and_then(|form| form.strip_prefix("^(")?.strip_suffix(")$"));
+    if let Some(words) = words {
+        return json!(words.split('|').collect::<Vec<_>>().choose(dice).unwrap());
     }
     let least = usize::try_from(schema["minLength"].as_u64().unwrap_or(1)).unwrap();
     let most = usize::try_from(schema["maxLength"].as_u64().unwrap_or(20)).unwrap().min(2_000);

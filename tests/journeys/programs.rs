@@ -66,7 +66,7 @@ impl Stage {
     /// Cases of five people: the first has two that are resolved, the third's is open, the fourth wants no calls, and of the fifth
     /// nothing is said.
     async fn cases(&self, key: &str) {
-        let not_asked = json!({ "id": "C5", "title": "Roof", "contact": { "tocontactid": phone(5) } });
+        let not_asked = json!({ "id": "C5", "title": "Roof", "contact": { "tocontactid": phone(5), "contextitems": { "CustomerName": "P5" } } });
         let mut unwilling = of(4, "C4", "Gate");
         unwilling["customer"]["do_not_phone"] = true.into();
         let events = json!([
@@ -121,6 +121,15 @@ pub async fn a_burst_of_events_is_as_few_requests_as_hold_it(database: Database)
     for said in futures::future::join_all(calls).await {
         assert!(said.iter().all(|(_, status)| status == "recorded"));
     }
+    // What is full goes; the rest is too little, and its request waits for company.
+    stage
+        .until("what is full has gone", async || {
+            let waiting = stage.app.store.new_events(&stage.org, 200).await.unwrap().len();
+            let run = stage.app.store.runs(&stage.org, None, 1).await.unwrap().pop()?;
+            let claimed = stage.number("SELECT COUNT(*) FROM requests WHERE state <> 'done' AND token > 0").await;
+            (waiting < 100 && run.messages >= 900 && run.open_requests <= 1 && claimed == 0).then_some(())
+        })
+        .await;
     stage.hand.advance(Duration::from_secs(130));
     let run = stage.day("case-created", 1_001).await;
     let done = stage.run(run).await;

@@ -11,6 +11,7 @@ use std::{
 
 use herald::{
     domain::{
+        canary::Guard,
         contact::{ChannelType, Contact, OptIn, Slugs},
         definition::{OnUncertain, Organization},
         fairness::Priority,
@@ -247,6 +248,7 @@ pub fn new_run(priority: Priority) -> NewRun {
             show_in_timeline: false,
             purpose: Purpose::Transactional,
             channel_type: ChannelType::Sms,
+            guard: Guard::none(),
         },
         source: "customers.csv".to_owned(),
         digest: String::new(),

@@ -325,7 +325,7 @@ pub async fn a_firing_is_leased_and_finished_once(bench: Bench) {
     for leased in racing {
         firings.extend(leased.await.unwrap());
     }
-    let fired = DueFiring { configuration: configuration(1), at: at(100) };
+    let fired = DueFiring { configuration: configuration(1), at: at(100), decided: None };
     assert_eq!(firings, [fired], "exactly once");
     assert_eq!(bench.due(at(1_099)).await, [], "the lane sleeps until the lease ends");
     store.set_schedule(&org, configuration(1), Some(at(100))).await.unwrap();
@@ -338,8 +338,14 @@ pub async fn a_firing_is_leased_and_finished_once(bench: Bench) {
     }
     assert_eq!(bench.due(at(2_999)).await, []);
     store.set_schedule(&org, configuration(1), Some(at(2_500))).await.unwrap();
-    assert_eq!(lease(2_500, 9_000).await, [DueFiring { configuration: configuration(1), at: at(2_500) }]);
-    store.finish_firing(&org, DueFiring { configuration: configuration(1), at: at(2_500) }, None).await.unwrap();
+    assert_eq!(
+        lease(2_500, 9_000).await,
+        [DueFiring { configuration: configuration(1), at: at(2_500), decided: None }]
+    );
+    store
+        .finish_firing(&org, DueFiring { configuration: configuration(1), at: at(2_500), decided: None }, None)
+        .await
+        .unwrap();
     assert_eq!(next().await, None, "never again");
     assert_eq!(bench.due(at(4_999)).await, []);
     store.set_schedule(&org, configuration(2), None).await.unwrap();

@@ -231,7 +231,10 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
     assert_eq!(store.add_answer(&other, &answer, at(3)).await.unwrap(), Taken::NoConversation);
     store.keep_list_versions(&other, "all", 9).await.unwrap();
     assert_eq!(store.lease_firings(&other, at(500), at(900)).await.unwrap(), []);
-    store.finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100) }, None).await.unwrap();
+    store
+        .finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100), decided: None }, None)
+        .await
+        .unwrap();
     store.set_schedule(&other, configuration(1), None).await.unwrap();
     assert!(bench.claim(&other, Priority::Bulk, 99, at(9 * LEASE)).await.is_empty());
     assert!(!store.enable_endpoint(&other, "crm", at(3)).await.unwrap());

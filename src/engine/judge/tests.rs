@@ -124,6 +124,10 @@ impl Case<'_> {
             content: Ok(self.content.clone()),
             consents,
             channel_type: self.channel_type,
+            smart_encoding: match self.channel_type {
+                ChannelType::Sms => SmartEncoding::On,
+                ChannelType::WhatsApp => SmartEncoding::Off,
+            },
             last_inbound: self.wrote.map(|hours| (message.to, wrote(hours))).into_iter().collect(),
             people: self.rules.people(message),
             callback: None,
@@ -208,6 +212,29 @@ fn a_message_may_bring_its_own_text() {
     assert_eq!(case.judge(&message(r#"{"text":"{{as it is}}"}"#)), r#""{{as it is}}" in fr-CA"#);
     assert_eq!(case.judge(&message("{}")), "failed empty_message");
     assert_eq!(Case { wrote: None, ..case }.judge(&message(r#"{"text":"Hi"}"#)), "failed session_closed");
+}
+
+#[test]
+fn look_alikes_are_replaced_before_segments_are_counted() {
+    let (request, pinned) = (request(), pinned());
+    let case = |channel_type, content| Case {
+        request: &request,
+        pinned: &pinned,
+        channel_type,
+        content,
+        wrote: Some(2),
+        opted_out: false,
+        rules: Rules::default(),
+        now: NOW,
+    };
+    let (own, named) = (message(r#"{"text":"It’s “fine”…"}"#), message(r#"{"name":"L’Œil"}"#));
+    assert_eq!(case(ChannelType::Sms, Content::Own).judge(&own), "\"It's \"fine\"...\" in fr-CA");
+    assert_eq!(case(ChannelType::Sms, template(false)).judge(&named), "\"Bonjour L'OEil\" in fr");
+    assert_eq!(case(ChannelType::WhatsApp, Content::Own).judge(&own), "\"It’s “fine”…\" in fr-CA");
+    assert_eq!(
+        case(ChannelType::WhatsApp, template(true)).judge(&named),
+        "\"Hello L’Œil\" in en by {\"1\": \"L’Œil\"}"
+    );
 }
 
 #[test]

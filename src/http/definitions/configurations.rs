@@ -67,7 +67,11 @@ struct FiringView {
 async fn view(api: &Api, org: &OrgId, definition: &Definition) -> Result<ConfigurationView, Problem> {
     let zone = api.store.organization(org).await?.map(|(organization, _)| organization.timezone).unwrap_or_default();
     let configuration: Option<Configuration> = serde_json::from_str(&definition.body).ok();
-    let upcoming = configuration.as_ref().and_then(|it| definitions::upcoming(it, zone, api.clock.now(), FIRINGS));
+    let id = definition.id.parse().ok();
+    let said = api.store.said_after(org).await?;
+    let said = id.and_then(|id| said.get(&id)).map(|(_, at)| *at);
+    let upcoming =
+        configuration.as_ref().and_then(|it| definitions::upcoming(it, zone, said, api.clock.now(), FIRINGS));
     let schedule = upcoming.map(|(zone, times)| ScheduleView {
         timezone: zone.name().to_owned(),
         next: times.into_iter().map(|at| firing(at, zone)).collect(),

@@ -122,3 +122,25 @@ fn every_reference_leads_somewhere() {
         jsonschema::draft202012::meta::validate(schema).unwrap_or_else(|problem| panic!("{name}: {problem}"));
     }
 }
+
+/// Of two types of one name only one would be described.
+#[test]
+fn no_two_types_have_one_name() {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (path, text) in crate::http::codes::tests::sources("src/http") {
+        for rest in text.split("ToSchema)]").skip(1) {
+            let Some(item) = rest.lines().find(|line| line.contains("struct ") || line.contains("enum ")) else {
+                continue;
+            };
+            let declared = item.split_once("struct ").or(item.split_once("enum ")).unwrap().1;
+            let attributes = rest.split(item).next().unwrap();
+            let renamed = attributes.split("schema(as = ").nth(1);
+            let name: String =
+                renamed.unwrap_or(declared).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if let Some(other) = found.insert(name.clone(), path.clone()) {
+                panic!("{path} and {other} both describe a {name}: give one of them another with #[schema(as = …)]");
+            }
+        }
+    }
+    assert!(found.len() > 30, "only {} types were found", found.len());
+}

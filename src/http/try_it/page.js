@@ -36,6 +36,12 @@ function kind(schema, depth = 0) {
   return named && types.includes("object") ? named : own.format ? `${text}, ${own.format}` : text;
 }
 
+/** What a field's own description says, or that of what it refers to. */
+function says(field) {
+  const forms = (field.oneOf || field.anyOf || []).map((one) => one.description);
+  return field.description || forms.find(Boolean) || resolve(field).description || "";
+}
+
 /** What a schema asks beyond its type. */
 function bounds(schema) {
   const own = resolve(schema);
@@ -68,21 +74,39 @@ function example(schema, depth = 0) {
   return Object.fromEntries(fields.map(([name, field]) => [name, example(field, depth + 1)]));
 }
 
+/** The object that a schema is, or is a list of; nothing if it is neither. */
+function inside(schema) {
+  const own = resolve(schema);
+  const some = (own.oneOf || own.anyOf || []).filter((one) => one.type !== "null");
+  if (some.length === 1) return inside(some[0]);
+  if (some.length > 1 || own.allOf || own.properties) return schema;
+  return own.items ? inside(own.items) : null;
+}
+
 /** A schema's fields as a table; what has none is said in a line. */
-function fields(schema) {
+function fields(schema, depth = 0) {
   let own = resolve(schema);
   if (own.allOf) {
     const parts = own.allOf.map(resolve);
     own = { properties: Object.assign({}, ...parts.map((one) => one.properties)), required: parts.flatMap((one) => one.required || []) };
   }
   const some = own.oneOf || own.anyOf;
-  if (some) return make("div", {}, some.filter((one) => one.type !== "null").map((one) => make("div", {}, make("p", { class: "kind" }, `one form: ${kind(one)}`), fields(one))));
-  if ([].concat(own.type || []).includes("array")) return make("div", {}, make("p", { class: "kind" }, kind(schema)), fields(own.items || {}));
+  if (some) return make("div", {}, some.filter((one) => one.type !== "null").map((one) => make("div", {}, make("p", { class: "kind" }, `one form: ${kind(one)}`), fields(one, depth))));
+  if ([].concat(own.type || []).includes("array")) return make("div", {}, make("p", { class: "kind" }, kind(schema)), fields(own.items || {}, depth));
   if (!own.properties) return make("p", { class: "kind" }, kind(schema), " ", bounds(schema));
   const rows = Object.entries(own.properties).map(([name, field]) =>
     make("tr", {}, make("th", { scope: "row" }, make("code", {}, name), (own.required || []).includes(name) ? make("span", { class: "required" }, " required") : null),
-      make("td", {}, make("span", { class: "kind" }, kind(field)), make("p", {}, (field.description || resolve(field).description || "")), make("p", { class: "quiet" }, bounds(field)))));
+      make("td", {}, make("span", { class: "kind" }, kind(field)), make("p", {}, says(field)), make("p", { class: "quiet" }, bounds(field)), below(field, depth))));
   return make("table", {}, make("tbody", {}, rows));
+}
+
+/** What a field holds, folded. */
+function below(field, depth) {
+  const object = inside(field);
+  if (!object || depth > 4) return null;
+  const element = make("details", {}, make("summary", {}, `what ${kind(object)} holds`));
+  element.addEventListener("toggle", () => element.childElementCount > 1 || element.append(fields(object, depth + 1)));
+  return element;
 }
 
 /** Paragraphs of a description. */
