@@ -539,6 +539,8 @@ async fn an_organization_without_files_is_made_once_and_what_is_in_no_file_is_pr
         let expected = if removed { json!([{ "kind": "hook", "name": "crm" }]) } else { json!([]) };
         assert_eq!((&done["removed"], &done["kept"]), (&expected, &json!([])), "{arguments:?}");
     }
+}
+
 async fn templates_are_previewed() {
     let desk = Desk::with_acme(&nobody()).await;
     let set =
