@@ -541,6 +541,7 @@ async fn an_organization_without_files_is_made_once_and_what_is_in_no_file_is_pr
     }
 }
 
+#[tokio::test]
 async fn templates_are_previewed() {
     let desk = Desk::with_acme(&nobody()).await;
     let set =
