@@ -15,6 +15,8 @@ mod consents;
 mod control;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/definitions.rs"]
+mod definitions_by_api;
 #[path = "http/description.rs"]
 mod description;
 #[path = "http/door.rs"]

@@ -7,6 +7,8 @@ mod support;
 
 #[path = "journeys/automatic.rs"]
 mod automatic;
+#[path = "journeys/by_api.rs"]
+mod by_api;
 #[path = "journeys/control.rs"]
 mod control;
 #[path = "journeys/conversations.rs"]
@@ -56,6 +58,7 @@ macro_rules! journeys {
 journeys! {
     instant::a_file_with_every_kind_of_row;
     automatic::signed_events_become_messages;
+    by_api::an_organization_made_by_api_alone_sends_and_hears_that_it_arrived;
     automatic::events_that_come_together_share_a_request;
     programs::a_burst_of_events_is_as_few_requests_as_hold_it;
     programs::everybody_with_a_resolved_case_hears_once;

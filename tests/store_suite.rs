@@ -16,6 +16,8 @@ mod claims;
 mod control;
 #[path = "store_suite/conversations.rs"]
 mod conversations;
+#[path = "store_suite/definitions.rs"]
+mod definitions;
 #[path = "store_suite/door.rs"]
 mod door;
 #[path = "store_suite/figures.rs"]
@@ -74,6 +76,10 @@ suite! {
     migrations::a_newer_database_is_refused_in_words,
     migrations::an_altered_migration_is_refused,
     keeping::definitions_are_versioned,
+    definitions::a_change_of_what_is_another_by_now_changes_nothing,
+    definitions::what_goes_takes_its_own_with_it,
+    definitions::what_a_run_needs_does_not_go_before_it,
+    definitions::firings_are_saved_with_what_fires,
     keeping::two_may_apply_a_new_organization_at_once,
     keeping::lists_have_versions,
     keeping::keys_are_kept_and_revoked,

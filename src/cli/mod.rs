@@ -6,6 +6,7 @@ mod consent;
 mod demo;
 mod follow;
 mod key;
+mod org;
 mod out;
 mod run;
 mod sandbox;
@@ -96,6 +97,9 @@ enum Command {
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
+    /// Organizations without files: everything else can then be defined by API.
+    #[command(subcommand, after_help = "Example: herald org create acme --name \"Acme\"")]
+    Org(org::Command),
     /// API keys.
     #[command(subcommand, after_help = "Example: herald key create crm --scope send")]
     Key(key::Command),
@@ -189,6 +193,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Consent(command) => consent::run(context, command).await,
             Command::Template(command) => template::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
+            Command::Org(command) => org::run(context, command).await,
             Command::Key(command) => key::run(context, command).await,
         }
     })

@@ -8,7 +8,11 @@ mod reader;
 mod set;
 
 mod apply;
+mod change;
+mod draft;
 mod lists;
+mod plan;
+mod secrets;
 mod token;
 
 mod firings;
@@ -17,14 +21,21 @@ mod rules;
 mod templates;
 
 mod files;
+mod made;
 mod page;
 mod problem;
 mod shapes;
 mod source;
+mod stored;
 
-pub use apply::{Applied, ApplyError, apply, plan_apply};
+pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
+pub use change::{Broken, Editor, FieldProblem, IfMatch, Refused, Write, Written, organization_tag};
 pub use firings::{Firings, Next};
 pub use problem::{Notice, Problem, Problems};
+pub use rules::{compiles, upcoming};
+pub use secrets::without_secrets;
 pub use set::DefinitionSet;
+pub use shapes::{KnownKey, known_keys, organization_keys};
 pub use source::{Embedded, Found, FoundKind, OnDisk, Outside, PathOrBytes, Source, acme, acme_customers};
+pub use stored::{Stored, TakenOver};
 pub use token::token_org;

@@ -136,6 +136,26 @@ fn automatic(
     said.ok()
 }
 
+/// When a scheduled configuration fires next, at most so often, and the time zone that it goes by; `None` for other triggers.
+pub fn upcoming(
+    configuration: &Configuration,
+    zone: Tz,
+    said: Option<Timestamp>,
+    now: Timestamp,
+    most: usize,
+) -> Option<(Tz, Vec<Timestamp>)> {
+    let schedule = schedule(configuration, zone, said)?.ok()?;
+    let times = if configuration.active { schedule.upcoming(now, most) } else { Vec::new() };
+    let Trigger::Scheduled { timezone, .. } = &configuration.trigger else { return None };
+    Some((timezone.unwrap_or(zone), times))
+}
+
+/// Whether an automatic configuration's expressions are good; `None` for other triggers.
+pub fn compiles(configuration: &Configuration) -> Option<bool> {
+    let Trigger::Automatic { when, contact, .. } = &configuration.trigger else { return None };
+    Some(CompiledMapping::compile(when.as_deref(), contact.as_ref()).is_ok())
+}
+
 /// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers, and for one that says "so long
 /// after" if it is not known since when.
 pub(super) fn schedule(

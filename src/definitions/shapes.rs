@@ -4,20 +4,23 @@ use chrono_tz::Tz;
 use toml::Value;
 
 use super::page::{Key, Need, reads};
-use crate::domain::{
-    account::{ProviderKind, TeleSignAuth},
-    canary::CanarySize,
-    contact::ChannelType,
-    definition::{CaseQuery, NumberType, OnUncertain},
-    id::OrgId,
-    limits::Limit,
-    locale::Locale,
-    phone::Country,
-    price::{Currency, Per, Price},
-    quiet::TimeOfDay,
-    rate::Rate,
-    secret_ref::SecretRef,
-    time::Span,
+use crate::{
+    domain::{
+        account::{ProviderKind, TeleSignAuth},
+        canary::CanarySize,
+        contact::ChannelType,
+        definition::{CaseQuery, NumberType, OnUncertain},
+        id::OrgId,
+        limits::Limit,
+        locale::Locale,
+        phone::Country,
+        price::{Currency, Per, Price},
+        quiet::TimeOfDay,
+        rate::Rate,
+        secret_ref::SecretRef,
+        time::Span,
+    },
+    store::definitions::Kind,
 };
 
 const TEXT: &str = "a text";
@@ -178,6 +181,64 @@ pub(super) const ENDPOINT: &[Key] = &[
     must("secret", SECRET, reads::<SecretRef>),
     may("events", "a list of event types like \"message.failed\" or \"message.*\"", reads::<Vec<String>>),
     may("active", SWITCH, reads::<bool>),
+];
+
+/// A key as it is described to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its path; `*` stands for any one key.
+    pub path: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What belongs there.
+    pub expected: &'static str,
+    /// Whether that is a secret.
+    pub secret: bool,
+}
+
+fn described(tables: &[&[Key]]) -> Vec<KnownKey> {
+    let known = |key: &Key| KnownKey {
+        path: key.path,
+        required: key.need == Need::Always,
+        expected: key.expected,
+        secret: key.expected == SECRET,
+    };
+    tables.iter().flat_map(|keys| keys.iter()).map(known).collect()
+}
+
+/// The keys of a kind of definition, in each of its forms.
+pub fn known_keys(kind: Kind) -> Vec<Vec<KnownKey>> {
+    match kind {
+        Kind::Account => [TWILIO, TELESIGN, ACS].map(|keys| described(&[keys])).into(),
+        Kind::Channel => vec![described(&[CHANNEL])],
+        Kind::Template => vec![described(&[TEMPLATE])],
+        // Those that only one trigger has are not needed by the others.
+        Kind::Configuration => {
+            let mut keys = described(&[OUTBOUND, AUTOMATIC, SCHEDULED]);
+            keys.iter_mut().for_each(|key| key.required &= key.path != "trigger.event");
+            vec![keys]
+        }
+        Kind::Hook => vec![described(&[HOOK])],
+        Kind::Endpoint => vec![described(&[ENDPOINT])],
+        Kind::List => Vec::new(),
+    }
+}
+
+/// The keys of an organization.
+pub fn organization_keys() -> Vec<KnownKey> {
+    described(&[ORGANIZATION]).into_iter().filter(|key| !["id", "templates"].contains(&key.path)).collect()
+}
+
+/// A template, which has a reader of its own: these keys are only told.
+const TEMPLATE: &[Key] = &[
+    must("channel_type", "\"sms\" or \"whatsapp\"", any),
+    must("default_locale", LOCALE, any),
+    must("purpose", "\"transactional\" or \"marketing\"", any),
+    must("texts.*", "the text in this locale, in Handlebars", any),
+    may("approved.*.content_sid", "HX and 32 hexadecimal digits, as the provider shows it", any),
+    may("approved.*.variables.*", "a slug's name, or a small template", any),
+    may("approved.*.text", "the text as it was approved", any),
+    may("media", "a list of web addresses", any),
 ];
 
 fn any(_: &Value) -> Result<(), String> {

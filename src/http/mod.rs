@@ -11,6 +11,7 @@ pub mod codes;
 pub mod consents;
 mod control;
 mod conversations;
+mod definitions;
 mod doors;
 mod endpoints;
 mod events;
@@ -109,6 +110,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(timeline::routes())
         .merge(conversations::routes())
         .merge(consents::routes())
+        .merge(definitions::routes())
         .merge(accounts::routes())
         .merge(endpoints::routes())
         .merge(key_routes::routes())

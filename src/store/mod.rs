@@ -33,6 +33,7 @@ pub mod recent;
 pub mod replies;
 pub mod requests;
 pub mod runs;
+pub mod saving;
 pub mod schedules;
 pub mod settle;
 pub mod states;

@@ -166,22 +166,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<Timestamp, StoreError> {
         let mut tx = self.begin().await?;
-        let id = configuration.to_string();
-        let sql = "INSERT INTO schedule_origins (org_id, configuration, said, said_at) VALUES ($1, $2, $3, $4)
-                   ON CONFLICT (org_id, configuration) DO UPDATE SET said = excluded.said, said_at = excluded.said_at
-                   WHERE schedule_origins.said <> excluded.said";
-        tx.execute(sql, args![org.as_str(), id.as_str(), said, now.millis()]).await?;
-        let sql = "SELECT said_at FROM schedule_origins WHERE org_id = $1 AND configuration = $2";
-        let row = tx.row(sql, args![org.as_str(), id]).await?;
+        let since = say_after(&mut tx, org, &configuration.to_string(), said, now).await?;
         tx.commit().await?;
-        row.map_or(Ok(now), |row| row.int(0).map(Timestamp::from_millis))
+        Ok(since)
     }
 
     /// A configuration says so no longer: when it does again, that counts from then on.
     pub async fn unsay_after(&self, org: &OrgId, configuration: ConfigurationId) -> Result<(), StoreError> {
-        let sql = "DELETE FROM schedule_origins WHERE org_id = $1 AND configuration = $2";
-        self.execute(sql, args![org.as_str(), configuration.to_string()]).await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        unsay_after(&mut tx, org, &configuration.to_string()).await?;
+        tx.commit().await
     }
 
     /// Since when each of the organization's configurations that says "so long after" has said so, with what it says.
@@ -193,7 +187,8 @@ impl Store {
     }
 }
 
-async fn set_schedule(
+/// Says when a configuration fires next, and wakes the lane. [`rest_schedules`] belongs after it.
+pub(super) async fn set_schedule(
     tx: &mut Tx<'_>,
     org: &OrgId,
     configuration: ConfigurationId,
@@ -219,9 +214,33 @@ async fn set_schedule(
 }
 
 /// The lane sleeps until the earliest firing, or the end of the earliest lease.
-async fn rest_schedules(tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
+pub(super) async fn rest_schedules(tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
     lanes::lock(tx, org, LaneKind::Schedules).await?;
     let sql = "SELECT MIN(CASE WHEN fires_at > lease_until THEN fires_at ELSE lease_until END) FROM schedules WHERE org_id = $1";
     let next = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
     lanes::rest(tx, org, LaneKind::Schedules, next.map(Timestamp::from_millis)).await
+}
+
+/// Since when a configuration says what it says; from now on, if it says something else than before.
+pub(super) async fn say_after(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    configuration: &str,
+    said: &str,
+    now: Timestamp,
+) -> Result<Timestamp, StoreError> {
+    let sql = "INSERT INTO schedule_origins (org_id, configuration, said, said_at) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (org_id, configuration) DO UPDATE SET said = excluded.said, said_at = excluded.said_at
+               WHERE schedule_origins.said <> excluded.said";
+    tx.execute(sql, args![org.as_str(), configuration, said, now.millis()]).await?;
+    let sql = "SELECT said_at FROM schedule_origins WHERE org_id = $1 AND configuration = $2";
+    let row = tx.row(sql, args![org.as_str(), configuration]).await?;
+    row.map_or(Ok(now), |row| row.int(0).map(Timestamp::from_millis))
+}
+
+/// A configuration says so no longer: when it does again, that counts from then on.
+pub(super) async fn unsay_after(tx: &mut Tx<'_>, org: &OrgId, configuration: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM schedule_origins WHERE org_id = $1 AND configuration = $2";
+    tx.execute(sql, args![org.as_str(), configuration]).await?;
+    Ok(())
 }
