@@ -9,6 +9,7 @@ pub mod consents;
 pub mod csv;
 pub mod duplicates;
 pub mod events;
+pub mod exports;
 pub mod mapping;
 pub mod payload;
 pub mod schedule;

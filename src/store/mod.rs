@@ -15,6 +15,7 @@ pub mod definitions;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod exports;
 pub mod imports;
 pub mod lanes;
 pub mod lists;
