@@ -7,7 +7,7 @@ use super::{problem::Notice, rules, set::DefinitionSet};
 use crate::domain::{
     account::{Account, ProviderKind},
     contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
-    definition::{Channel, Configuration, NumberType, Trigger},
+    definition::{AudienceRef, Channel, Configuration, NumberType, Trigger},
     pace::{self, Unit},
     purpose::Purpose,
     rate::Rate,
@@ -115,14 +115,15 @@ fn pace_of_runs(set: &DefinitionSet) -> Vec<Notice> {
         let rate = channel.pace(provider);
         match (&configuration.trigger, &configuration.audience) {
             (Trigger::Automatic { .. }, _) => {}
-            (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(audience)) => {
-                let rows = set.rows.get(&audience.list).copied().unwrap_or_default();
+            (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(AudienceRef::List(list))) => {
+                let rows = set.rows.get(list).copied().unwrap_or_default();
                 if seconds(rows, rate) > LONG {
                     let list = format!("its list of {} rows", grouped(rows));
                     notices.push(notice("outbound", name, takes(&list, rows, configuration, channel, provider)));
                 }
             }
-            (Trigger::Instant {} | Trigger::Scheduled { .. }, None) => {
+            // How many cases there will be is not known before there are any.
+            (Trigger::Instant {} | Trigger::Scheduled { .. }, None | Some(AudienceRef::Cases(_))) => {
                 if seconds(LARGE_RUN, rate) > VERY_LONG && slow.insert(&configuration.channel) {
                     let run = format!("a run of {} rows", grouped(LARGE_RUN));
                     notices.push(notice("outbound", name, takes(&run, LARGE_RUN, configuration, channel, provider)));

@@ -83,9 +83,8 @@ pub(super) fn configuration(
                 problems.push(page.problem(key, problem.to_string()));
             }
             if configuration.audience.is_none() {
-                let message =
-                    "missing; expected a stored list to send to, as a scheduled configuration has no other audience";
-                problems.push(page.problem("audience.list", message));
+                let message = "missing; expected a stored list or a query over cases to send to, as a scheduled configuration has no other audience";
+                problems.push(page.problem("audience", message));
             }
             None
         }

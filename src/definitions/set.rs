@@ -14,7 +14,7 @@ use crate::{
     domain::{
         account::Account,
         contact::ChannelType,
-        definition::{Channel, Configuration, Endpoint, Hook, Organization},
+        definition::{AudienceRef, Channel, Configuration, Endpoint, Hook, Organization},
         time::Timestamp,
     },
     template::{Template, TemplateSource},
@@ -70,7 +70,7 @@ impl DefinitionSet {
         let users = self
             .configurations
             .values()
-            .filter(|user| user.audience.as_ref().is_some_and(|audience| audience.list == list));
+            .filter(|user| user.audience.as_ref().and_then(AudienceRef::list) == Some(list));
         let mut needs = ListNeeds::none(self.organization.default_country);
         for user in users {
             let channel_type =

@@ -7,7 +7,7 @@ use super::page::{Key, Need, reads};
 use crate::domain::{
     account::{ProviderKind, TeleSignAuth},
     contact::ChannelType,
-    definition::{NumberType, OnUncertain},
+    definition::{CaseQuery, NumberType, OnUncertain},
     id::OrgId,
     locale::Locale,
     phone::Country,
@@ -24,6 +24,7 @@ const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }
 const CEL: &str = "a CEL expression over event, as a text";
 const LOCALE: &str = "a language tag like \"en\"";
 const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
+const AUDIENCE: &str = "either list = \"NAME\" or cases = { status = \"resolved\" }";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -108,7 +109,10 @@ pub(super) const OUTBOUND: &[Key] = &[
     may("opted_in", SWITCH, reads::<bool>),
     may("on_uncertain", "\"keep\" or \"resend\"", reads::<OnUncertain>),
     must("trigger.kind", "\"automatic\", \"instant\" or \"scheduled\"", kind),
-    with("audience.list", "the name of a list", filled),
+    may("audience", AUDIENCE, audience),
+    may("audience.list", "the name of a list", filled),
+    may("audience.cases", "which cases are meant, like { status = \"resolved\" }", reads::<CaseQuery>),
+    may("audience.cases.status", "the status of a case like \"resolved\"", filled),
 ];
 
 /// A trigger of kind `automatic`.
@@ -119,6 +123,7 @@ pub(super) const AUTOMATIC: &[Key] = &[
     with("trigger.contact.to", CEL, reads::<String>),
     may("trigger.contact.optin", CEL, reads::<String>),
     may("trigger.contact.locale", CEL, reads::<String>),
+    may("trigger.contact.timezone", CEL, reads::<String>),
     may("trigger.contact.context.*", CEL, reads::<String>),
 ];
 
@@ -166,6 +171,16 @@ fn name(value: &Value) -> Result<(), String> {
     filled(value)?;
     let good = |text: &str| text.chars().count() <= 80 && !text.chars().any(char::is_control) && text.trim() == text;
     if value.as_str().is_some_and(good) { Ok(()) } else { Err("is too long, or has blanks around it".to_owned()) }
+}
+
+/// One of the two; what either must be is said of its own key.
+fn audience(value: &Value) -> Result<(), String> {
+    let Some(table) = value.as_table() else { return Ok(()) };
+    match (table.contains_key("list"), table.contains_key("cases")) {
+        (true, true) => Err(format!("is both a list and a query over cases; expected {AUDIENCE}")),
+        (false, false) => Err(format!("is nobody; expected {AUDIENCE}")),
+        (true, false) | (false, true) => Ok(()),
+    }
 }
 
 fn zone(value: &Value) -> Result<(), String> {

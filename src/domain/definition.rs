@@ -1,7 +1,7 @@
 //! What an organization defines: accounts, channels, outbound configurations, hooks. The same shape in files, in the API and
 //! in the store. Whether the parts fit together is checked where they are read (`definitions`), not here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ pub struct Configuration {
     pub trigger: Trigger,
     /// To whom, where the trigger does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audience: Option<Audience>,
+    pub audience: Option<AudienceRef>,
 }
 
 impl Configuration {
@@ -240,17 +240,51 @@ pub struct Mapping {
     /// The contact's locale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// The contact's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
     /// The slugs' values, by name.
     #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
 
-/// A stored audience.
+/// An audience that herald holds itself: one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Audience {
-    /// The list's name (`lists/NAME.csv`).
-    pub list: String,
+#[serde(rename_all = "lowercase")]
+pub enum AudienceRef {
+    /// A stored list, by its name (`lists/NAME.csv`).
+    List(String),
+    /// Everybody who has a case of this kind, once each.
+    Cases(CaseQuery),
+}
+
+impl AudienceRef {
+    /// The list, if it is one.
+    pub fn list(&self) -> Option<&str> {
+        match self {
+            Self::List(name) => Some(name),
+            Self::Cases(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for AudienceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(name) => write!(f, "list {name}"),
+            Self::Cases(CaseQuery { status: Some(status) }) => write!(f, "cases with the status {status}"),
+            Self::Cases(CaseQuery { status: None }) => f.write_str("cases of any status"),
+        }
+    }
+}
+
+/// Which of the cases are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaseQuery {
+    /// Those with this status, like `resolved`; all if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 /// A place that signed events are posted to (`hooks/NAME.toml`).

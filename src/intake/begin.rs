@@ -1,5 +1,7 @@
 //! What every trigger does first: look up what the configuration names, and fix what the run will keep.
 
+use tokio::task::JoinError;
+
 use crate::{
     book::{Book, ReadyConfiguration, Unusable},
     clock::Clock,
@@ -22,6 +24,9 @@ pub enum NotBegun {
     /// The store refused.
     #[error("the store refused")]
     Store(#[from] StoreError),
+    /// Reading broke.
+    #[error("reading the audience broke off")]
+    Broken(#[from] JoinError),
 }
 
 /// What a run of this configuration keeps, as things stand now.

@@ -4,7 +4,9 @@
 //! All three make runs, requests and messages by one path: [`begin`] fixes what a run keeps, and the store adds the rows.
 
 pub mod answers;
+pub mod audience;
 pub mod begin;
+mod cases;
 pub mod consents;
 pub mod csv;
 pub mod duplicates;

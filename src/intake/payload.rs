@@ -1,10 +1,11 @@
 //! A contact as JSON hands it over (SPEC 5): the names are the ones that Dynamics 365 flows send. The same reading serves
 //! events and the API; what is wrong is said with a stable code, the field, and a sentence that repeats no number.
 
+use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    contact::{ChannelType, Contact, OptIn, Slugs, fold},
+    contact::{ChannelType, Contact, OptIn, Slugs, TIMEZONE, fold},
     id::ConfigurationId,
     locale::Locale,
     phone::{Country, E164},
@@ -72,7 +73,25 @@ pub fn parse_contact(value: &Value, rules: &ContactRules) -> Result<Contact, Ref
             wish(&mut slugs, name, value, &format!("/{name}"))?;
         }
     }
+    match given(contact.get(TIMEZONE)) {
+        None => {}
+        Some(Value::String(text)) if text.trim().is_empty() => {}
+        Some(Value::String(text)) => keep_timezone(&mut slugs, text, "/timezone")?,
+        Some(other) => {
+            let message = format!("expected an IANA time zone like \"Europe/Berlin\", found {}", kind(other));
+            return Err(Refused::new("invalid_timezone", "/timezone", message));
+        }
+    }
     Ok(Contact { to, opted_in, locale, slugs })
+}
+
+/// Keeps a contact's time zone among its slugs, under the name that is reserved for it.
+pub(super) fn keep_timezone(slugs: &mut Slugs, text: &str, field: &str) -> Result<(), Refused> {
+    let zone: Tz = text.trim().parse().map_err(|_| {
+        Refused::new("invalid_timezone", field, "is not a time zone; expected an IANA name like \"Europe/Berlin\"")
+    })?;
+    let kept = slugs.insert(TIMEZONE, zone.name());
+    kept.map_err(|problem| Refused::new("ambiguous_slug", field, problem.to_string()))
 }
 
 /// `null` is as good as absent.
@@ -203,7 +222,7 @@ fn send_as_template(value: &Value) -> Result<Option<String>, String> {
 }
 
 /// A name as a JSON pointer has it.
-fn pointed(name: &str) -> String {
+pub(super) fn pointed(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

@@ -1,31 +1,26 @@
-//! The clock's firings: a due schedule becomes a run over its stored list. Exactly once: the run's key is the due time, and a
+//! The clock's firings: a due schedule becomes a run over its audience. Exactly once: the run's key is the due time, and a
 //! firing that broke off is taken up again where it stopped.
 
 use std::time::Duration;
 
-use super::begin::{self, NotBegun};
+use super::{
+    audience::{self, Reader},
+    begin::{self, NotBegun},
+};
 use crate::{
-    book::{Book, Books, ReadyConfiguration},
+    book::{Book, Books, ReadyConfiguration, Unusable},
     clock::Clock,
     domain::{
         definition::Trigger,
         id::RunId,
-        run::RunStatus,
         schedule::{Due, Schedule},
         time::Timestamp,
     },
-    store::{
-        Store, StoreError,
-        lanes::LaneKind,
-        runs::{NewMessage, Repeat},
-        schedules::DueFiring,
-    },
+    store::{Store, StoreError, lanes::LaneKind, schedules::DueFiring},
 };
 
 /// How long a worker has for making one chunk of a firing's run.
 const LEASE: Duration = Duration::from_secs(120);
-/// Entries of a list that are taken in in one go.
-const CHUNK: i64 = 5_000;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
 
@@ -96,29 +91,17 @@ impl Scheduler {
         let org = &book.organization.id;
         let pinned = begin::pin(book, ready)?;
         let channel = pinned.channel.clone();
-        let audience = ready.configuration.audience.as_ref().map(|audience| audience.list.as_str()).unwrap_or_default();
-        let list = book.list(audience)?;
+        let audience = ready.configuration.audience.as_ref();
+        let audience = audience.ok_or_else(|| Unusable("a scheduled configuration needs an audience".to_owned()))?;
+        let reader = Reader::open(book, ready, audience, None)?;
         let priority = ready.configuration.trigger.priority();
-        let mut new =
-            begin::new_run(&self.clock, ready, pinned, priority, format!("list {audience}, version {}", list.version));
+        let mut new = begin::new_run(&self.clock, ready, pinned, priority, reader.source());
         new.firing = Some(at.to_string());
         let run = self.store.begin_run(org, &new, self.clock.now()).await?;
-        loop {
-            let Some(so_far) = self.store.run(org, run).await?.filter(|run| run.status == RunStatus::Importing) else {
-                return Ok(run);
-            };
-            let entries = self.store.list_entries(org, audience, list.version, so_far.messages, CHUNK).await?;
-            if entries.is_empty() {
-                break;
-            }
-            // A list holds each number once: its import refuses repetitions.
-            let chunk: Vec<NewMessage> = entries
-                .into_iter()
-                .map(|entry| NewMessage { row: entry.seq, contact: entry.contact, repeat: Repeat::First })
-                .collect();
-            self.store.add_chunk(org, run, so_far.messages, &chunk, &[], self.clock.now()).await?;
+        if audience::take_in(&self.store, &self.clock, org, run, &reader).await?.is_none() {
+            return Ok(run); // it has begun already, or is over
         }
-        self.store.open_run(org, run, self.clock.now()).await?;
+        self.store.open_answered(org, run, None, self.clock.now()).await?;
         begin::hold_if_stopped(&self.store, book, run, &channel).await?;
         Ok(run)
     }

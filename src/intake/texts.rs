@@ -1,6 +1,9 @@
 //! The text that a contact would get, made at the door: so that what cannot be said is refused before anything is sent.
 
-use super::csv::{RowProblem, RowProblemKind};
+use super::{
+    csv::{RowProblem, RowProblemKind},
+    payload::{Refused, pointed},
+};
 use crate::{
     domain::contact::Contact,
     template::{MAX_CHARACTERS, RenderProblem, Rendered, Template},
@@ -30,4 +33,24 @@ pub(super) fn of_row(line: u64, problem: RenderProblem) -> RowProblem {
         }
     };
     RowProblem::new(line, &column, &value, kind)
+}
+
+/// The same as the refusal of a contact; a slug that is missing is looked for among its context items.
+pub(super) fn of_contact(problem: &RenderProblem) -> Refused {
+    let items = "/contextitems";
+    match problem {
+        RenderProblem::MissingSlug { name } => {
+            let field = format!("{items}/{}", pointed(name));
+            Refused::new("missing_slug", field, "is missing or blank; the template needs a value here")
+        }
+        RenderProblem::TooLong { characters } => {
+            let message = format!("makes a text of {characters} characters; at most {MAX_CHARACTERS} are allowed");
+            Refused::new("message_too_long", items, message)
+        }
+        RenderProblem::Empty => Refused::new("empty_message", items, "makes an empty text"),
+        RenderProblem::BadVariable { .. } => Refused::new("invalid_variable", items, problem.to_string()),
+        RenderProblem::NotApproved | RenderProblem::Failed { .. } => {
+            Refused::new("template_failed", items, problem.to_string())
+        }
+    }
 }

@@ -142,6 +142,7 @@ async fn clear_some(tx: &mut Tx<'_>, org: &OrgId) -> Result<bool, StoreError> {
         tx.execute(sql, args![org.as_str(), run.as_str(), keep, requests]).await?;
     } else {
         tx.execute("DELETE FROM rejected_rows WHERE org_id = $1 AND run_id = $2", key()).await?;
+        tx.execute("DELETE FROM run_cursors WHERE org_id = $1 AND run_id = $2", key()).await?;
         tx.execute("UPDATE runs SET rejected = 0 WHERE org_id = $1 AND run_id = $2", key()).await?;
     }
     Ok(true)

@@ -6,7 +6,9 @@
 pub mod access;
 pub mod accounts;
 pub mod answers;
+pub mod audiences;
 pub mod callbacks;
+pub mod cases;
 pub mod consents;
 pub mod control;
 pub mod conversations;

@@ -141,19 +141,7 @@ impl Store {
     /// The audience is complete: its requests may be claimed from now on.
     pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
-        // that it is too late. Nobody else waits for requests that are importing.
-        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
-        let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else {
-            return Ok(()); // open already, or never to be opened
-        };
-        let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        settle::complete(&mut tx, org, run, now).await?;
-        tx.commit().await
+        if open(&mut tx, org, run, now).await? { tx.commit().await } else { Ok(()) }
     }
 
     /// The audience could not be taken in: nothing of the run was or will be sent.
@@ -212,6 +200,22 @@ impl Store {
         let row = self.row(sql, args![org.as_str(), run.to_string()]).await?;
         row.map_or(Ok(0), |row| row.int(0))
     }
+}
+
+/// Lets a run's requests be claimed; `false` if it is open already, or never to be opened.
+pub(super) async fn open(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Timestamp) -> Result<bool, StoreError> {
+    // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
+    // that it is too late. Nobody else waits for requests that are importing.
+    let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+    let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else { return Ok(false) };
+    let sql =
+        "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
+    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    lanes::wake(tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
+    let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
+    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    settle::complete(tx, org, run, now).await?;
+    Ok(true)
 }
 
 pub(super) fn read_tally(row: &Row) -> Result<Tally, StoreError> {

@@ -30,6 +30,7 @@ fn mapping(to: &str, optin: Option<&str>, locale: Option<&str>, context: &[(&str
         to: to.to_owned(),
         optin: optin.map(owned),
         locale: locale.map(owned),
+        timezone: None,
         context: context.collect::<BTreeMap<_, _>>(),
     }
 }
