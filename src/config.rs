@@ -89,6 +89,8 @@ pub struct IntakeConfig {
 pub struct ApiConfig {
     /// The largest body of a call or a callback, in bytes.
     pub max_body_bytes: usize,
+    /// The largest file that is taken in, in bytes.
+    pub max_upload_bytes: usize,
 }
 
 /// Posting to organizations' endpoints.
@@ -130,7 +132,7 @@ impl Default for Config {
                 poll: Duration::from_millis(200),
             },
             intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
-            api: ApiConfig { max_body_bytes: 1 << 20 },
+            api: ApiConfig { max_body_bytes: 1 << 20, max_upload_bytes: 256 << 20 },
             webhooks: WebhooksConfig { allow_private: false },
             keywords: KeywordsConfig::default(),
         }

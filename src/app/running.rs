@@ -143,6 +143,7 @@ impl Running {
             reader: Reader { public_url: app.config.public_url.clone() },
             transport,
             max_body_bytes: app.config.api.max_body_bytes,
+            max_upload_bytes: app.config.api.max_upload_bytes as u64,
         });
         self.tasks.spawn(async move {
             let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };

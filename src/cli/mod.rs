@@ -7,6 +7,7 @@ mod demo;
 mod follow;
 mod key;
 mod out;
+mod progress;
 mod run;
 mod sandbox;
 mod send;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::anyhow;
 use serde_json::json;
 
-use super::{Context, Failure, follow, input, out::Out};
+use super::{Context, Failure, follow, input, out::Out, progress};
 use crate::{
     app::{App, Roles, Running},
     domain::contact::OptIn,
@@ -55,7 +55,7 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         attested: args.opted_in.then_some(OptIn::Yes),
     };
     if args.dry_run {
-        let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
+        let mut preview = upload::preview(&upload, progress::of_file(out, &upload.path)).await.map_err(refused(out))?;
         print_preview(out, &preview);
         keep_rejected(out, args.rejected, &mut preview)?;
         out.document(&json!({ "dry_run": document(&preview) }));
@@ -63,10 +63,10 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     }
     if args.skip_invalid && args.rejected.is_some() {
         // Before anything is sent: a file that cannot be written is not found out about afterwards.
-        let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
+        let mut preview = upload::preview(&upload, progress::of_file(out, &upload.path)).await.map_err(refused(out))?;
         keep_rejected(out, args.rejected.clone(), &mut preview)?;
     }
-    let run = match upload::start(&app.store, &app.clock, &upload, told(out, &upload)).await {
+    let run = match upload::start(&app.store, &app.clock, &upload, progress::of_file(out, &upload.path)).await {
         Ok(run) => run,
         Err(NotSent::Invalid(mut preview)) => {
             print_problems(out, &preview);
@@ -105,18 +105,6 @@ async fn finish(
         ));
     }
     Ok(ExitCode::from(u8::from(!followed.adds_up() || !followed.run.status.is_over())))
-}
-
-/// A bar over the bytes of the file.
-fn told(out: Out, upload: &Upload) -> impl Fn(u64) + Send + 'static {
-    let bytes = std::fs::metadata(&upload.path).map_or(0, |file| file.len());
-    let bar = out.bar(bytes, "checking");
-    move |read| {
-        bar.set_position(read);
-        if read >= bytes {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// A file or configuration that is wrong is the caller's to mend; a store that refuses is not.

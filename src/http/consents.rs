@@ -17,7 +17,7 @@ use super::{
     auth::{Admin, Reader, Sender},
     problem::{FieldError, Problem},
     query,
-    spool::{self, spool},
+    spool::spool,
 };
 use crate::{
     domain::{
@@ -192,7 +192,7 @@ pub(super) async fn import(
     let name = asked.name.map(|name| name.chars().take(NOTE).collect::<String>()).filter(|name| !name.is_empty());
     let import = ConsentImport {
         org: admin.org.clone(),
-        file: spool(body, spool::LARGEST).await?,
+        file: spool(body, api.max_upload_bytes).await?,
         unsaid,
         on_invalid,
         shown: SHOWN,

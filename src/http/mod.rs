@@ -10,8 +10,10 @@ pub mod consents;
 mod conversations;
 mod doors;
 mod endpoints;
+mod exports;
 mod hooks;
 pub mod keys;
+mod lists;
 mod messages;
 mod once;
 mod openapi;
@@ -23,6 +25,7 @@ mod runs;
 mod schemas;
 mod spool;
 pub mod timeline;
+mod uploads;
 pub mod views;
 
 use std::sync::Arc;
@@ -74,6 +77,8 @@ pub struct Api {
     pub transport: Transport,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// The largest file that is taken in, in bytes.
+    pub max_upload_bytes: u64,
 }
 
 type Shared = State<Arc<Api>>;
@@ -81,8 +86,12 @@ type Shared = State<Arc<Api>>;
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
     let limit = DefaultBodyLimit::max(api.max_body_bytes);
-    let (described, document) =
-        OpenApiRouter::with_openapi(openapi::Document::openapi()).merge(quota::routes()).split_for_parts();
+    let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(quota::routes())
+        .merge(uploads::routes())
+        .merge(exports::routes())
+        .merge(lists::routes())
+        .split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
         .route("/v1/runs", get(runs::list))

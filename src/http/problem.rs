@@ -18,6 +18,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Value>,
+    more: Vec<(&'static str, Value)>,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
 }
@@ -34,7 +35,15 @@ pub struct FieldError {
 impl Problem {
     /// With a stable code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None, allow: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            more: Vec::new(),
+            retry_after_s: None,
+            allow: None,
+        }
     }
 
     /// 400: something in the request is wrong.
@@ -79,6 +88,13 @@ impl Problem {
         Self { errors: errors.into_iter().map(|error| json!(error)).collect(), ..self }
     }
 
+    /// The same, with what else a program may want to know of it.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Serialize) -> Self {
+        self.more.push((name, json!(value)));
+        self
+    }
+
     /// The same, with the seconds after which another try may help.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
@@ -119,6 +135,9 @@ impl IntoResponse for Problem {
         let mut body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
         if !self.errors.is_empty() {
             body["errors"] = json!(self.errors);
+        }
+        for (name, value) in self.more {
+            body[name] = value;
         }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();

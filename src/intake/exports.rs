@@ -26,18 +26,8 @@ const PAGE: i64 = 1_000;
 /// What stands before the file's own columns.
 const BEFORE: [&str; 1] = ["row"];
 /// What stands after them.
-const AFTER: [&str; 10] = [
-    "number",
-    "status",
-    "code",
-    "reason",
-    "locale",
-    "segments",
-    "sent_at",
-    "changed_at",
-    "message",
-    "provider_id",
-];
+const AFTER: [&str; 10] =
+    ["number", "status", "code", "reason", "locale", "segments", "sent_at", "changed_at", "message", "provider_id"];
 
 /// The report of a run: a header, and every row that came in, in the order of the file.
 #[derive(Debug)]
@@ -241,10 +231,7 @@ fn added_name(name: &str, own: &[String]) -> String {
     if own.contains(&fold_header(name)) { format!("herald_{name}") } else { name.to_owned() }
 }
 
-fn write<'c>(
-    page: &mut ReportWriter<Vec<u8>>,
-    cells: impl Iterator<Item = &'c String>,
-) -> Result<(), StoreError> {
+fn write<'c>(page: &mut ReportWriter<Vec<u8>>, cells: impl Iterator<Item = &'c String>) -> Result<(), StoreError> {
     page.write(cells.map(String::as_str)).map_err(unwritable)
 }
 

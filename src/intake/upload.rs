@@ -245,10 +245,7 @@ impl Rules {
 }
 
 /// Checks a file and works out what it would send; nothing is stored. `progress` is told how far it has come.
-pub async fn preview(
-    upload: &Upload,
-    progress: impl Fn(Progress) + Send + Sync + 'static,
-) -> Result<Preview, NotSent> {
+pub async fn preview(upload: &Upload, progress: impl Fn(Progress) + Send + Sync + 'static) -> Result<Preview, NotSent> {
     checked(upload, Arc::new(progress)).await
 }
 

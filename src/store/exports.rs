@@ -57,7 +57,8 @@ impl Store {
                        SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), r.value ->> 1 FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
             tx.execute(sql, args![json_rows(cells), org.as_str(), run.to_string()]).await?;
         }
-        add_refused(&mut tx, org, run, rows.refused.iter().map(|refused| (&refused.row, refused.code.as_str()))).await?;
+        add_refused(&mut tx, org, run, rows.refused.iter().map(|refused| (&refused.row, refused.code.as_str())))
+            .await?;
         tx.commit().await
     }
 

@@ -128,7 +128,8 @@ pub enum FileProblem {
     },
     /// Nothing says that the recipients agreed.
     #[error(
-        "the file has no column \"optin\", so nobody is known to have agreed; add one with yes or no in each row, or attest that all have agreed (--opted-in; opted_in=true in the API); found {}", list(found)
+        "the file has no column \"optin\", so nobody is known to have agreed; add one with yes or no in each row, or attest that all have agreed (--opted-in; opted_in=true in the API); found {}",
+        list(found)
     )]
     NoOptIn {
         /// The file's columns.

@@ -108,9 +108,9 @@ impl RejectedWriter {
         let cells = own.chain([remark.as_str()]).chain(fields.iter().skip(width));
         let cells: Vec<_> = cells.map(neutralised).collect();
         let code = problems.first().map_or("", |problem| problem.kind.code());
-        let written = self.open().and_then(|writer| {
-            writer.write_record(cells.iter().map(AsRef::<str>::as_ref)).map_err(io::Error::from)
-        });
+        let written = self
+            .open()
+            .and_then(|writer| writer.write_record(cells.iter().map(AsRef::<str>::as_ref)).map_err(io::Error::from));
         let written = written.and_then(|()| self.mark(line, code));
         self.rows += 1;
         written.map_err(FileProblem::Spill)
