@@ -13,6 +13,8 @@ mod accounts;
 mod consents;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/door.rs"]
+mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
 

@@ -12,6 +12,8 @@ mod claims;
 mod control;
 #[path = "store_suite/conversations.rs"]
 mod conversations;
+#[path = "store_suite/door.rs"]
+mod door;
 #[path = "store_suite/inbound.rs"]
 mod inbound;
 #[path = "store_suite/isolation.rs"]
@@ -127,6 +129,11 @@ suite! {
     timeline::pages_of_activities_follow_one_another,
     timeline::pages_of_replies_follow_one_another,
     timeline::what_activities_show_is_found_by_ids,
+    door::a_key_is_answered_once,
+    door::a_key_whose_holder_has_vanished_is_taken_up_by_one_other,
+    door::a_key_is_forgotten_after_a_day,
+    door::a_listener_is_told_once_and_cleared_away_when_it_is_gone,
+    door::only_so_many_listen,
     outbox::nobody_asks_and_nothing_is_kept,
     outbox::every_change_of_a_status_is_told_once,
     outbox::racing_reports_are_told_once_each,

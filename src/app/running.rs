@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     domain::{id::OrgId, time::Timestamp},
     engine::{Answer, Committer, Ended, Engine, NoClient, Parts, Patience, Transport},
-    http::{self, Api},
+    http::{self, Api, Doorkeeper},
     inbound::{
         callbacks::{Applier, Reader},
         keywords::{BadKeywords, Keywords},
@@ -80,7 +80,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let mut running = Self { engine: None, tasks: JoinSet::new(), committers: Vec::new(), stop };
         if let (true, Some(listener)) = (roles.api, listener) {
-            running.serve(app, listener, stopped.clone())?;
+            running.serve(app, listener, &stopped)?;
         }
         if roles.scheduler {
             running.schedule(app, &stopped)?;
@@ -102,7 +102,7 @@ impl Running {
         Ok(running)
     }
 
-    fn serve(&mut self, app: &App, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<(), NoClient> {
+    fn serve(&mut self, app: &App, listener: TcpListener, stopped: &watch::Receiver<bool>) -> Result<(), NoClient> {
         let transport = Transport::new(&app.config.worker)?;
         let store = app.store.clone();
         let (events, recording) = Committer::start(
@@ -142,9 +142,12 @@ impl Running {
             callbacks,
             reader: Reader { public_url: app.config.public_url.clone() },
             transport,
+            door: Doorkeeper::new(app.config.api.requests_per_hour as u64),
+            stopped: stopped.clone(),
             max_body_bytes: app.config.api.max_body_bytes,
             max_upload_bytes: app.config.api.max_upload_bytes as u64,
         });
+        let mut stopped = stopped.clone();
         self.tasks.spawn(async move {
             let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
             Ok(axum::serve(listener, http::router(api)).with_graceful_shutdown(stop).await?)

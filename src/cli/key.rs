@@ -55,9 +55,10 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
             let keys = app.store.keys(org).await?;
             for key in &keys {
                 let state = key.revoked_at.map_or_else(|| "holds".to_owned(), |at| format!("revoked {at}"));
-                context.out.line(format!("{}  {:5}  {}  {state}", key.id, key.scope, key.name));
+                let used = key.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("last used {at}"));
+                context.out.line(format!("{}  {:5}  {}  {state}, {used}", key.id, key.scope, key.name));
             }
-            let shown = |key: &crate::store::access::StoredKey| json!({ "id": key.id, "name": key.name, "scope": key.scope, "created_at": key.created_at, "revoked_at": key.revoked_at });
+            let shown = |key: &crate::store::access::StoredKey| json!({ "id": key.id, "name": key.name, "scope": key.scope, "created_at": key.created_at, "last_used_at": key.last_used_at, "revoked_at": key.revoked_at });
             context.out.document(&json!({ "keys": keys.iter().map(shown).collect::<Vec<_>>() }));
         }
         Command::Revoke { id } => {

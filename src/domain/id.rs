@@ -168,6 +168,8 @@ ids! {
     DeliveryId = "dlv";
     /// One change of a person's consent.
     ConsentChangeId = "cns";
+    /// Someone who listens to what happens.
+    StreamId = "stm";
 }
 
 macro_rules! numbered {

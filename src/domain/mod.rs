@@ -31,4 +31,5 @@ pub mod session;
 pub mod state;
 pub mod timeline;
 pub mod webhook;
+pub mod window;
 pub mod wishes;

@@ -1,6 +1,6 @@
 //! Who is asking: an API key names the organization, and everything that is answered is that organization's.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -59,6 +59,9 @@ fn actor(key: KeyId) -> String {
 
 const HOW: &str = "expected the header `Authorization: Bearer KEY`, with a key made by `herald key create`";
 
+/// How often it is noted that a key is used.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
 /// Whoever presents a key that holds, if it may do as much as this.
 async fn caller(wanted: Scope, parts: &Parts, api: &Api) -> Result<(OrgId, KeyId), Problem> {
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -67,6 +70,11 @@ async fn caller(wanted: Scope, parts: &Parts, api: &Api) -> Result<(OrgId, KeyId
     let presented = Presented::read(text.trim()).ok_or_else(refused)?;
     let stored = api.store.key(&presented.org, presented.id).await?.ok_or_else(refused)?;
     let scope = presented.scope(&stored).ok_or_else(refused)?;
+    let now = api.clock.now();
+    api.door.admit(&presented.org, &parts.extensions, now)?;
+    if stored.last_used_at.is_none_or(|last| now.since(last) >= NOTED_EVERY) {
+        api.store.note_key_use(&presented.org, presented.id, now).await?;
+    }
     if scope >= wanted { Ok((presented.org, presented.id)) } else { Err(Problem::forbidden(scope, wanted)) }
 }
 

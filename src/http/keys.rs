@@ -34,7 +34,8 @@ impl Scope {
         }
     }
 
-    fn read(name: &str) -> Option<Self> {
+    /// By its name.
+    pub fn read(name: &str) -> Option<Self> {
         [Self::Read, Self::Send, Self::Admin].into_iter().find(|scope| scope.as_str() == name)
     }
 }
@@ -54,6 +55,7 @@ pub fn mint(org: &OrgId, name: &str, scope: Scope, now: Timestamp) -> Result<(St
         secret_hash,
         created_at: now,
         revoked_at: None,
+        last_used_at: None,
     };
     Ok((stored, Secret::new(text)))
 }

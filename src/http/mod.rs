@@ -12,7 +12,9 @@ mod doors;
 mod endpoints;
 mod exports;
 mod hooks;
+mod key_routes;
 pub mod keys;
+mod limit;
 mod lists;
 mod messages;
 mod once;
@@ -24,6 +26,7 @@ mod quota;
 mod runs;
 mod schemas;
 mod spool;
+mod stream;
 pub mod timeline;
 mod uploads;
 pub mod views;
@@ -54,7 +57,9 @@ use crate::{
     },
     telemetry::Metrics,
 };
+pub use limit::Doorkeeper;
 use problem::Problem;
+use tokio::sync::watch;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -75,6 +80,10 @@ pub struct Api {
     pub reader: Reader,
     /// How providers are called when an account is to be proven.
     pub transport: Transport,
+    /// Who counts requests.
+    pub door: Doorkeeper,
+    /// Turns true when the process is to end: what would go on for ever ends then.
+    pub stopped: watch::Receiver<bool>,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
     /// The largest file that is taken in, in bytes.
@@ -85,12 +94,14 @@ type Shared = State<Arc<Api>>;
 
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
-    let limit = DefaultBodyLimit::max(api.max_body_bytes);
+    let largest = DefaultBodyLimit::max(api.max_body_bytes);
     let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(quota::routes())
         .merge(uploads::routes())
         .merge(exports::routes())
         .merge(lists::routes())
+        .merge(key_routes::routes())
+        .merge(stream::routes())
         .split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
@@ -121,7 +132,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/metrics", get(ops::metrics))
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(limit)
+        .layer(largest)
+        .layer(middleware::from_fn(limit::told))
         .layer(middleware::from_fn_with_state(api.clone(), measure))
         .with_state(api)
 }

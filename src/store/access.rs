@@ -27,6 +27,8 @@ pub struct StoredKey {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// What an unguessable address is for.
@@ -47,7 +49,8 @@ impl TokenKind {
     }
 }
 
-const KEY: &str = "SELECT key_id, name, scope, secret_hash, created_at, revoked_at FROM api_keys WHERE org_id = $1";
+const KEY: &str =
+    "SELECT key_id, name, scope, secret_hash, created_at, revoked_at, last_used_at FROM api_keys WHERE org_id = $1";
 
 fn read_key(row: &Row) -> Result<StoredKey, StoreError> {
     Ok(StoredKey {
@@ -57,6 +60,7 @@ fn read_key(row: &Row) -> Result<StoredKey, StoreError> {
         secret_hash: row.text(3)?.to_owned(),
         created_at: Timestamp::from_millis(row.int(4)?),
         revoked_at: row.maybe_int(5)?.map(Timestamp::from_millis),
+        last_used_at: row.maybe_int(6)?.map(Timestamp::from_millis),
     })
 }
 
@@ -86,6 +90,13 @@ impl Store {
     pub async fn keys(&self, org: &OrgId) -> Result<Vec<StoredKey>, StoreError> {
         let rows = self.rows(&format!("{KEY} ORDER BY key_id"), args![org.as_str()]).await?;
         rows.iter().map(read_key).collect()
+    }
+
+    /// Keeps that a key was used.
+    pub async fn note_key_use(&self, org: &OrgId, id: KeyId, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE api_keys SET last_used_at = $1 WHERE org_id = $2 AND key_id = $3";
+        self.execute(sql, args![now.millis(), org.as_str(), id.to_string()]).await?;
+        Ok(())
     }
 
     /// Ends a key. `false` if there is none, or it has ended already.

@@ -1,5 +1,5 @@
 //! Upkeep: uploads are begun once a file and cleared away if their process has vanished; days that are over are closed; old
-//! idempotency keys are forgotten.
+//! idempotency keys are forgotten, and listeners that are gone.
 //!
 //! Nothing of an upload can be claimed before it is opened, so one that broke off is only in the way: of its file being sent
 //! again, and of the disk.
@@ -18,7 +18,7 @@ use super::{
     lanes::{self, LaneKind},
     once,
     runs::{NewRun, begin_run},
-    settle,
+    settle, streams,
 };
 
 /// Rows that one clearing transaction deletes.
@@ -89,7 +89,8 @@ impl Store {
         let look_again = oldest.map(|touched| Timestamp::from_millis(touched + 1).plus(patience));
         let next_day = close_days(&mut tx, org, today, now).await?.then_some(today.ends);
         let next_key = once::forget(&mut tx, org, now).await?;
-        let next = [more.then_some(now), look_again, next_day, next_key].into_iter().flatten().min();
+        let next_stream = streams::clear_left(&mut tx, org, now).await?;
+        let next = [more.then_some(now), look_again, next_day, next_key, next_stream].into_iter().flatten().min();
         lanes::rest(&mut tx, org, LaneKind::Upkeep, next).await?;
         tx.commit().await?;
         Ok(Swept { failed, more })

@@ -32,6 +32,7 @@ pub mod runs;
 pub mod schedules;
 pub mod settle;
 pub mod states;
+pub mod streams;
 pub mod timeline;
 mod told;
 

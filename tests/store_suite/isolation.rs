@@ -77,6 +77,7 @@ async fn filled(bench: &Bench, org: &OrgId) -> Filled {
         secret_hash: "h".into(),
         created_at: at(0),
         revoked_at: None,
+        last_used_at: None,
     };
     store.add_key(org, &stored).await.unwrap();
     store.ensure_token(org, TokenKind::Account, "twilio", "token").await.unwrap();
@@ -185,6 +186,8 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
             "message_states",
             "tallies",
             "api_keys",
+            "idempotency_keys",
+            "streams",
             "tokens",
             "events",
             "callbacks",

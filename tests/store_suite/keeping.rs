@@ -116,6 +116,7 @@ pub async fn keys_are_kept_and_revoked(bench: Bench) {
         secret_hash: format!("{n:064}"),
         created_at: at(0),
         revoked_at: None,
+        last_used_at: None,
     };
     store.add_key(&org, &key(1)).await.unwrap();
     store.add_key(&org, &key(2)).await.unwrap();
