@@ -41,7 +41,8 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    const ALL: [Self; 8] = [
+    /// Every one.
+    pub const ALL: [Self; 8] = [
         Self::Importing,
         Self::Running,
         Self::Paused,

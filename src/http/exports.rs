@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Shared, auth::Reader, problem::Problem};
+use super::{Api, Shared, auth::Reader, problem::Problem, query::Path};
 use crate::{
     domain::{
         id::{OrgId, RunId},

@@ -38,7 +38,7 @@ use axum::{
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{self, Next},
     response::Response,
-    routing::{any, get, post},
+    routing::{any, get},
 };
 
 use utoipa::OpenApi as _;
@@ -92,44 +92,33 @@ pub struct Api {
 
 type Shared = State<Arc<Api>>;
 
-/// Every route.
-pub fn router(api: Arc<Api>) -> Router {
-    let largest = DefaultBodyLimit::max(api.max_body_bytes);
-    let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .merge(quota::routes())
+/// Every route that the API's description tells of.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(runs::routes())
+        .merge(messages::routes())
         .merge(uploads::routes())
         .merge(exports::routes())
         .merge(lists::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
-        .split_for_parts();
+        .merge(quota::routes())
+        .merge(timeline::routes())
+        .merge(conversations::routes())
+        .merge(consents::routes())
+        .merge(accounts::routes())
+        .merge(endpoints::routes())
+        .merge(hooks::routes())
+        .merge(ops::routes())
+}
+
+/// Every route.
+pub fn router(api: Arc<Api>) -> Router {
+    let largest = DefaultBodyLimit::max(api.max_body_bytes);
+    let (described, document) = described().split_for_parts();
     described
         .route("/openapi.json", get(async || Json(document)))
-        .route("/v1/runs", get(runs::list))
-        .route("/v1/runs/{id}", get(runs::show))
-        .route("/v1/messages", get(messages::search))
-        .route("/v1/messages/{id}", get(messages::show))
-        .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
-        .route("/v1/timeline", get(timeline::regarding))
-        .route("/v1/endpoints", get(endpoints::list))
-        .route("/v1/endpoints/{name}/deliveries", get(endpoints::deliveries))
-        .route("/v1/endpoints/{name}/enable", post(endpoints::enable))
-        .route("/v1/endpoints/{name}/test", post(endpoints::test))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{name}", get(accounts::show))
-        .route("/v1/accounts/{name}/validate", post(accounts::validate))
-        .route("/v1/conversations", get(conversations::list))
-        .route("/v1/conversations/{id}", get(conversations::show))
-        .route("/v1/conversations/{id}/messages", post(conversations::answer))
-        .route("/v1/conversations/{id}/end", post(conversations::end))
-        .route("/v1/consents", get(consents::list))
-        .route("/v1/consents/import", post(consents::import))
-        .route("/v1/consents/{number}", get(consents::show).put(consents::set))
-        .route("/hooks/{token}", post(hooks::receive).fallback(hooks::wrong_method))
         .route("/callbacks/{token}", any(callbacks::receive))
-        .route("/healthz", get(ops::healthz))
-        .route("/readyz", get(ops::readyz))
-        .route("/metrics", get(ops::metrics))
         .fallback(async || Problem::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(largest)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,7 +17,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Shared, auth::Sender, once::once, problem::Problem, query::idempotency_key, spool::Spooled};
+use super::{
+    Api, Shared,
+    auth::Sender,
+    once::once,
+    problem::Problem,
+    query::{Path, Query, idempotency_key},
+    spool::Spooled,
+};
 use crate::{
     book::{Book, ReadyConfiguration},
     domain::{
@@ -56,10 +63,9 @@ async fn start(
     State(api): Shared,
     sender: Sender,
     Path(id): Path<String>,
-    query: Result<Query<Options>, QueryRejection>,
+    Query(options): Query<Options>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Query(options) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
     let key = idempotency_key(request.headers())?;
     let as_csv = wants_csv(request.headers());
     let none = || Problem::not_found(format!("there is no outbound configuration \"{id}\""));

@@ -19,7 +19,7 @@ use crate::{
     http::{
         exports::csv,
         problem::Problem,
-        views::{self, Audit},
+        views::{self, Audit, RunView},
     },
     intake::{
         audience::{self, NotStarted},
@@ -33,9 +33,8 @@ use crate::{
 /// A run that has begun.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RunAnswer {
-    /// As `GET /v1/runs/{id}` shows it.
-    #[schema(value_type = Object)]
-    run: Value,
+    /// As `GET /v1/runs/{id}` shows it, at the moment in which it began.
+    run: RunView,
     /// What the file held; null if there was none.
     file: Option<FileView>,
 }
@@ -81,10 +80,10 @@ impl RunAnswer {
 }
 
 /// A run at the moment in which it began.
-fn as_begun(run: &Run, sums: &Sums) -> Value {
+fn as_begun(run: &Run, sums: &Sums) -> RunView {
     let now = run.started_at.unwrap_or(run.created_at);
     let begun = Run { status: crate::domain::run::RunStatus::Running, started_at: Some(now), ..run.clone() };
-    json!(views::run(&begun, sums, &Audit::Running, now))
+    views::run(&begun, sums, &Audit::Running, now)
 }
 
 /// What a dry run found.
