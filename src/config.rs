@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use crate::secret::{SEAL_KEY, SecretRef};
 pub use load::{ConfigProblem, DEFAULT_FILE, Origin, Overrides};
 
 /// Everything that can be set. `Config::default()` is herald as it comes.
@@ -26,6 +27,8 @@ pub struct Config {
     /// How the world reaches `listen`, without a `/` at the end: callback URLs begin with it, signatures are checked
     /// against it. Without one, the address of the request is taken.
     pub public_url: Option<String>,
+    /// Where the key is found that seals the secrets that the API is given: 32 bytes in base64.
+    pub seal_key: SecretRef,
     /// What is logged, and how.
     pub log: LogConfig,
     /// Sending.
@@ -124,6 +127,7 @@ impl Default for Config {
             database_url: DatabaseUrl("sqlite:herald.db".to_owned()),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             public_url: None,
+            seal_key: SecretRef::Env(SEAL_KEY.to_owned()),
             log: LogConfig { format: LogFormat::Pretty, filter: "herald=info,warn".to_owned() },
             worker: WorkerConfig {
                 slots: 16,

@@ -1,7 +1,9 @@
 //! Secrets: references to them in files, and the values, which show themselves to nobody.
 //!
-//! Settings and definitions never hold a secret, only `{ env = "NAME" }` or `{ file = "PATH" }`. A [`Secret`] has no
-//! `Serialize`, no comparison (use `subtle`) and a redacted `Debug`; no error here repeats a value that it was given.
+//! Settings and definitions never hold a secret, only `{ env = "NAME" }` or `{ file = "PATH" }`, or what the API was given,
+//! sealed (`sealing`). A [`Secret`] has no `Serialize`, no comparison (use `subtle`) and a redacted `Debug`; no error here repeats a value that it was given.
+
+mod sealing;
 
 use std::{
     collections::BTreeMap,
@@ -12,6 +14,10 @@ use std::{
 };
 
 pub use crate::domain::secret_ref::SecretRef;
+pub use sealing::{NotSealed, Place};
+
+/// The variable that the seal key is in, unless the setting `seal_key` says otherwise.
+pub const SEAL_KEY: &str = "HERALD_SEAL_KEY";
 
 /// A value that must not be seen. Only [`Secret::expose`] gives it away, so that a search finds every place.
 #[derive(Clone)]
@@ -58,6 +64,12 @@ pub enum SecretProblem {
         /// What the system says.
         source: io::Error,
     },
+    /// It is sealed, and there is no key to open it with.
+    #[error("the secret is sealed, and cannot be opened: {0}")]
+    NoSealKey(#[source] Box<NotSealed>),
+    /// It is sealed, and the key that there is does not open it here.
+    #[error("the sealed secret does not open: it was sealed with another key, or for another definition; give it anew")]
+    Unopened,
     /// There is nothing there.
     #[error("{place} is empty; expected a secret in it")]
     Empty {
@@ -76,13 +88,15 @@ pub enum SecretProblem {
 #[derive(Clone, Debug)]
 pub struct Secrets {
     overrides: BTreeMap<String, Secret>,
+    seal_key: SecretRef,
     environment: fn(&str) -> Option<OsString>,
 }
 
 impl Secrets {
     /// With the variables of this process.
     pub fn from_environment() -> Self {
-        Self { overrides: BTreeMap::new(), environment: |name| env::var_os(name) }
+        let seal_key = SecretRef::Env(SEAL_KEY.to_owned());
+        Self { overrides: BTreeMap::new(), seal_key, environment: |name| env::var_os(name) }
     }
 
     /// Gives the variable `name` a value that comes before the environment's: for the demo and for tests.
@@ -92,13 +106,15 @@ impl Secrets {
         self
     }
 
-    /// The secret that a reference leads to. From a file, one newline at the end is taken off.
+    /// The secret that a reference leads to. From a file, one newline at the end is taken off. What is sealed opens only in its
+    /// place: [`Secrets::of`].
     ///
     /// Reads files on the calling thread: for start-up and reload, not for the path of a message.
     pub fn resolve(&self, place: &SecretRef) -> Result<Secret, SecretProblem> {
         let value = match place {
             SecretRef::Env(name) => self.variable(name, place)?,
             SecretRef::File(path) => read(path, place)?,
+            SecretRef::Sealed(_) => return Err(SecretProblem::Unopened),
         };
         if value.trim().is_empty() {
             return Err(SecretProblem::Empty { place: place.clone() });

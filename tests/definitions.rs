@@ -6,7 +6,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use herald::{
-    definitions::{Applied, ApplyError, DefinitionSet, acme, acme_customers, apply, plan_apply, token_org},
+    definitions::{
+        Applied, ApplyError, DefinitionSet, OnDisk, Rest, Stored, acme, acme_customers, apply, apply_and, plan_apply,
+        plan_apply_and, token_org,
+    },
     domain::{
         definition::List,
         id::{ConfigurationId, OrgId},
@@ -14,6 +17,7 @@ use herald::{
     },
     store::{
         Store,
+        access::TokenKind,
         definitions::{Change, Definition, Kind},
     },
 };
@@ -523,4 +527,151 @@ async fn schedules_follow_their_definitions() {
     assert_eq!(fired["another time"].as_deref(), Some("2026-12-02T09:00:00.000Z"));
     assert_eq!((&fired["inactive"], &fired["instant"]), (&None, &None));
     assert_eq!((&fired["active again"], &fired["due and not yet fired"]), (&first, &first));
+}
+
+/// What is stored, by kind and name.
+async fn stored(store: &Store) -> Vec<String> {
+    let all = store.definitions(&"acme".parse().unwrap()).await.unwrap();
+    all.iter().map(|one| format!("{} {}", one.kind.as_str(), one.name)).collect()
+}
+
+const MINIMAL: [(&str, &str); 3] = [ORGANIZATION, ACCOUNT, CHANNEL];
+const GREETING: (&str, &str) = (
+    "templates/greeting/template.toml",
+    "channel_type = \"sms\"\ndefault_locale = \"en\"\npurpose = \"transactional\"\n",
+);
+const CREATED: &str = "channel = \"sms\"\ntemplate = \"greeting\"\nopted_in = true\n[trigger]\nkind = \"automatic\"\nevent = \"e\"\n[trigger.contact]\nto = \"event.data.to\"\n[trigger.contact.context]\nName = \"event.data.name\"\n";
+
+#[tokio::test]
+async fn a_template_that_breaks_what_is_stored_is_refused_by_the_names_of_what_it_breaks() {
+    let data = tempfile::tempdir().unwrap();
+    let store = store(data.path()).await;
+    let first = folder(&MINIMAL);
+    write(first.path(), &[GREETING, ("templates/greeting/en.hbs", "Hi {{Name}}"), LIST]);
+    let weekly = format!("channel = \"sms\"\ntemplate = \"greeting\"\n{}", MONTHLY.replace("people", "named"));
+    let named = "to,optin,Name\n+4915112345678,yes,Ana\n";
+    write(
+        first.path(),
+        &[("outbound/created.toml", CREATED), ("outbound/weekly.toml", &weekly), ("lists/named.csv", named)],
+    );
+    apply(&store, &DefinitionSet::read(first.path()).unwrap(), NOW, random()).await.unwrap();
+    let before = store.organization(&"acme".parse().unwrap()).await.unwrap();
+
+    // From its own files: the configurations are there.
+    write(first.path(), &[("templates/greeting/en.hbs", "Hi {{Name}}, it is {{Day}}")]);
+    let found = problems(first.path());
+    let filled = "outbound/created.toml:9: trigger.contact.context: configuration \"created\" does not fill Day, which template \"greeting\" needs";
+    assert!(
+        found.contains(filled)
+            && found.contains("columns that the file does not have: \"Day\"")
+            && found.contains("; it is sent to by weekly"),
+        "{found}"
+    );
+
+    // From a folder that has the template alone: they are stored.
+    let second = folder(&MINIMAL);
+    write(second.path(), &[GREETING, ("templates/greeting/en.hbs", "Hi {{Name}}, it is {{Day}}")]);
+    let set = DefinitionSet::read(second.path()).unwrap();
+    for refused in [plan_apply(&store, &set, LATER).await, apply(&store, &set, LATER, random()).await] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.starts_with(
+                "outbound/created (stored): trigger.contact.context: configuration \"created\" does not fill Day"
+            ),
+            "{refused}"
+        );
+    }
+    // What only a stored list would lack is found in its entries.
+    write(
+        first.path(),
+        &[
+            ("templates/greeting/en.hbs", "Hi {{Name}}"),
+            ("outbound/created.toml", &CREATED.replace("Name =", "Day = \"event.data.day\"\nName =")),
+        ],
+    );
+    apply(&store, &DefinitionSet::read(first.path()).unwrap(), NOW, random()).await.unwrap();
+    let refused = apply(&store, &set, LATER, random()).await.unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "outbound/weekly (stored): audience.list: list \"named\" has no Day in its entry 1, and template \"greeting\" needs it; expected a list that has it for everybody"
+    );
+    assert_eq!(store.organization(&"acme".parse().unwrap()).await.unwrap().unwrap().1, before.unwrap().1 + 1);
+
+    // A slug less breaks nobody.
+    write(second.path(), &[("templates/greeting/en.hbs", "Hi!")]);
+    let applied = apply(&store, &DefinitionSet::read(second.path()).unwrap(), LATER, random()).await.unwrap();
+    let kept: Vec<&str> = applied.kept.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(kept, ["created", "weekly", "named", "people"]);
+}
+
+#[tokio::test]
+async fn files_may_name_what_is_only_stored_and_are_judged_with_it() {
+    let data = tempfile::tempdir().unwrap();
+    let store = store(data.path()).await;
+    let first = folder(&MINIMAL);
+    write(first.path(), &[GREETING, ("templates/greeting/en.hbs", "Hi {{Name}}")]);
+    apply(&store, &DefinitionSet::read(first.path()).unwrap(), NOW, random()).await.unwrap();
+    let second = folder(&[ORGANIZATION]);
+    write(second.path(), &[("outbound/created.toml", CREATED)]);
+    assert!(problems(second.path()).contains("there is no channel \"sms\""));
+    let files = OnDisk(second.path().to_owned());
+    assert_eq!(DefinitionSet::organization_in(&files), Some("acme".parse().unwrap()));
+    let seen = Stored::read(&store, &"acme".parse().unwrap()).await.unwrap();
+    let set = DefinitionSet::over(&files, &seen).unwrap();
+    let applied = apply(&store, &set, LATER, random()).await.unwrap();
+    let created: Vec<_> =
+        applied.changes.iter().map(|(kind, name, change)| (kind.as_str(), name.as_str(), *change)).collect();
+    assert_eq!(created, [("configuration", "created", Change::Created)]);
+
+    // What was seen is another by now: it is looked at again.
+    write(
+        first.path(),
+        &[
+            ("templates/greeting/en.hbs", "Hi {{Name}}, it is {{Day}}"),
+            ("outbound/created.toml", &CREATED.replace("Name =", "Day = \"event.data.day\"\nName =")),
+        ],
+    );
+    apply(&store, &DefinitionSet::read(first.path()).unwrap(), LATER, random()).await.unwrap();
+    let refused = apply(&store, &set, LATER, random()).await.unwrap_err().to_string();
+    assert!(refused.contains("configuration \"created\" does not fill Day"), "{refused}");
+    write(second.path(), &[("outbound/created.toml", &CREATED.replace("\"sms\"", "\"smss\""))]);
+    let seen = Stored::read(&store, &"acme".parse().unwrap()).await.unwrap();
+    let refused = DefinitionSet::over(&files, &seen).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("outbound/created.toml:1: channel: there is no channel \"smss\"; did you mean \"sms\"?")
+    );
+}
+
+#[tokio::test]
+async fn pruning_removes_what_is_not_in_the_files_all_of_it_or_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let store = store(data.path()).await;
+    let org: OrgId = "acme".parse().unwrap();
+    let first = good();
+    write(
+        first.path(),
+        &[OTHER, ("channels/b.toml", &at_telesign("")), ("hooks/crm.toml", "secret = { env = \"S\" }\n")],
+    );
+    let all = DefinitionSet::read(first.path()).unwrap();
+    apply(&store, &all, NOW, random()).await.unwrap();
+    let monthly: ConfigurationId = definition(&store, &org, Kind::Configuration, "monthly").await.id.parse().unwrap();
+    let everything = stored(&store).await;
+    let small = DefinitionSet::read(folder(&MINIMAL).path()).unwrap();
+    let applied = apply(&store, &small, LATER, random()).await.unwrap();
+    assert!(applied.is_unchanged() && applied.removed.is_empty(), "{}", shown(&applied));
+    assert_eq!((applied.kept.len(), stored(&store).await), (everything.len() - 2, everything.clone()));
+
+    let planned = plan_apply_and(&store, &small, Rest::Goes, LATER).await.unwrap();
+    assert_eq!((planned.removed.len(), stored(&store).await), (everything.len() - 2, everything));
+    let applied = apply_and(&store, &small, Rest::Goes, LATER, random()).await.unwrap();
+    assert_eq!((&applied.removed, applied.kept.is_empty(), applied.is_unchanged()), (&planned.removed, true, false));
+    assert_eq!(stored(&store).await, ["account main", "channel sms"]);
+    assert_eq!(store.next_firing(&org, monthly).await.unwrap(), None);
+    assert_eq!(store.list_entries(&org, "people", 1, 0, 10).await.unwrap().len(), 0);
+    assert!(store.tokens(&org, TokenKind::Hook).await.unwrap().is_empty());
+    assert!(apply_and(&store, &small, Rest::Goes, LATER, random()).await.unwrap().is_unchanged());
+    // What comes again is new.
+    apply(&store, &all, LATER, random()).await.unwrap();
+    let again: ConfigurationId = definition(&store, &org, Kind::Configuration, "monthly").await.id.parse().unwrap();
+    assert!(again != monthly && store.next_firing(&org, again).await.unwrap().is_some());
 }

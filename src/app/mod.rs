@@ -64,6 +64,7 @@ impl App {
     }
 
     fn with(store: Store, config: Config, secrets: Secrets, clock: Clock) -> Self {
+        let secrets = secrets.sealed_with(config.seal_key.clone());
         let books = Books::new(store.clone(), secrets.clone());
         Self { config, store, books, clock, secrets, metrics: Arc::new(Metrics::new()) }
     }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use super::Unusable;
 use crate::{
-    domain::account::{Account, AcsSettings, TeleSignSettings, TwilioSettings},
+    domain::{
+        account::{Account, AcsSettings, TeleSignSettings, TwilioSettings},
+        id::OrgId,
+    },
     provider::{
         Provider,
         acs::{self, Acs, AcsAccount},
         telesign::{self, TeleSign, TeleSignAccount},
         twilio::{self, ApiKey, Twilio, TwilioAccount},
     },
-    secret::{SecretProblem, Secrets},
+    secret::{Place, Secret, SecretProblem, SecretRef, Secrets},
+    store::definitions::Kind,
 };
 
 /// Why an account cannot be used. None of these repeats a secret.
@@ -27,12 +31,27 @@ enum Problem {
     Acs(#[from] acs::BadAccount),
 }
 
-/// The adapter of an account, with its secrets resolved.
-pub fn connect(name: &str, account: &Account, secrets: &Secrets) -> Result<Arc<dyn Provider>, Unusable> {
-    adapter(account, secrets).map_err(|problem| Unusable(format!("account \"{name}\" cannot be used: {problem}")))
+/// The secrets of one account.
+#[derive(Clone, Copy)]
+struct Own<'a> {
+    secrets: &'a Secrets,
+    org: &'a OrgId,
+    name: &'a str,
 }
 
-fn adapter(account: &Account, secrets: &Secrets) -> Result<Arc<dyn Provider>, Problem> {
+impl Own<'_> {
+    fn resolve(self, field: &'static str, reference: &SecretRef) -> Result<Secret, SecretProblem> {
+        self.secrets.of(Place { org: self.org, kind: Kind::Account.as_str(), name: self.name, field }, reference)
+    }
+}
+
+/// The adapter of an organization's account, with its secrets resolved.
+pub fn connect(org: &OrgId, name: &str, account: &Account, secrets: &Secrets) -> Result<Arc<dyn Provider>, Unusable> {
+    adapter(account, Own { secrets, org, name })
+        .map_err(|problem| Unusable(format!("account \"{name}\" cannot be used: {problem}")))
+}
+
+fn adapter(account: &Account, secrets: Own<'_>) -> Result<Arc<dyn Provider>, Problem> {
     Ok(match account {
         Account::Twilio(settings) => Arc::new(Twilio::new(twilio(settings, secrets)?)?),
         Account::TeleSign(settings) => Arc::new(TeleSign::new(telesign(settings, secrets)?)?),
@@ -40,11 +59,12 @@ fn adapter(account: &Account, secrets: &Secrets) -> Result<Arc<dyn Provider>, Pr
     })
 }
 
-fn twilio(settings: &TwilioSettings, secrets: &Secrets) -> Result<TwilioAccount, Problem> {
+fn twilio(settings: &TwilioSettings, secrets: Own<'_>) -> Result<TwilioAccount, Problem> {
     let mut account = TwilioAccount::new(&settings.account_sid);
-    account.auth_token = Some(secrets.resolve(&settings.auth_token)?.expose().to_owned());
+    account.auth_token = Some(secrets.resolve("auth_token", &settings.auth_token)?.expose().to_owned());
     if let (Some(sid), Some(secret)) = (&settings.api_key, &settings.api_secret) {
-        account.api_key = Some(ApiKey { sid: sid.clone(), secret: secrets.resolve(secret)?.expose().to_owned() });
+        account.api_key =
+            Some(ApiKey { sid: sid.clone(), secret: secrets.resolve("api_secret", secret)?.expose().to_owned() });
     }
     account.messaging_service = settings.messaging_service.clone();
     if let Some(base_url) = &settings.base_url {
@@ -53,14 +73,16 @@ fn twilio(settings: &TwilioSettings, secrets: &Secrets) -> Result<TwilioAccount,
     Ok(account)
 }
 
-fn telesign(settings: &TeleSignSettings, secrets: &Secrets) -> Result<TeleSignAccount, Problem> {
-    Ok(TeleSignAccount::of(settings, secrets.resolve(&settings.api_key)?.expose()))
+fn telesign(settings: &TeleSignSettings, secrets: Own<'_>) -> Result<TeleSignAccount, Problem> {
+    Ok(TeleSignAccount::of(settings, secrets.resolve("api_key", &settings.api_key)?.expose()))
 }
 
-fn acs(settings: &AcsSettings, secrets: &Secrets) -> Result<AcsAccount, Problem> {
+fn acs(settings: &AcsSettings, secrets: Own<'_>) -> Result<AcsAccount, Problem> {
     let mut account = match (&settings.connection_string, &settings.endpoint, &settings.access_key) {
-        (Some(whole), None, None) => AcsAccount::from_connection_string(secrets.resolve(whole)?.expose())?,
-        (None, Some(endpoint), Some(key)) => AcsAccount::new(endpoint, secrets.resolve(key)?.expose()),
+        (Some(whole), None, None) => {
+            AcsAccount::from_connection_string(secrets.resolve("connection_string", whole)?.expose())?
+        }
+        (None, Some(endpoint), Some(key)) => AcsAccount::new(endpoint, secrets.resolve("access_key", key)?.expose()),
         (Some(_), ..) | (None, ..) => return Err(acs::BadAccount::Credentials.into()),
     };
     account.base_url = settings.base_url.clone();
@@ -68,7 +90,7 @@ fn acs(settings: &AcsSettings, secrets: &Secrets) -> Result<AcsAccount, Problem>
         account.api_version = version.clone();
     }
     if let Some(secret) = &settings.callback_secret {
-        account.callback_secret = Some(secrets.resolve(secret)?.expose().to_owned());
+        account.callback_secret = Some(secrets.resolve("callback_secret", secret)?.expose().to_owned());
     }
     Ok(account)
 }
@@ -92,7 +114,7 @@ mod tests {
     }
 
     fn connected(definition: &str) -> Result<Arc<dyn Provider>, Unusable> {
-        connect("main", &toml::from_str(definition).unwrap(), &secrets())
+        connect(&"acme".parse().unwrap(), "main", &toml::from_str(definition).unwrap(), &secrets())
     }
 
     #[test]

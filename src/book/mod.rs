@@ -22,7 +22,7 @@ use crate::{
         id::{ConfigurationId, TemplateId},
     },
     provider::{Provider, Sender, SenderKind},
-    secret::{Secret, Secrets},
+    secret::{Place, Secret, Secrets},
     store::definitions::{Definition, Kind},
     template::{Template, TemplateSource},
 };
@@ -129,7 +129,7 @@ impl Book {
         match definition.kind {
             Kind::Account => {
                 let account: Account = serde_json::from_str(body)?;
-                let provider = connect(&name, &account, secrets);
+                let provider = connect(&self.organization.id, &name, &account, secrets);
                 self.accounts.insert(name.clone(), ReadyAccount { name, kind: account.provider(), provider });
             }
             Kind::Channel => {
@@ -147,11 +147,14 @@ impl Book {
             }
             Kind::Hook => {
                 let hook: Hook = serde_json::from_str(body)?;
-                self.hooks.insert(name, secrets.resolve(&hook.secret).map_err(|problem| Unusable(problem.to_string())));
+                let place = self.place(definition.kind, &name);
+                let secret = secrets.of(place, &hook.secret).map_err(|problem| Unusable(problem.to_string()));
+                self.hooks.insert(name, secret);
             }
             Kind::Endpoint => {
                 let endpoint: Endpoint = serde_json::from_str(body)?;
-                let secret = secrets.resolve(&endpoint.secret).map_err(|problem| Unusable(problem.to_string()));
+                let place = self.place(definition.kind, &name);
+                let secret = secrets.of(place, &endpoint.secret).map_err(|problem| Unusable(problem.to_string()));
                 self.endpoints.insert(name, ReadyEndpoint { endpoint, secret });
             }
             Kind::List => {
@@ -159,6 +162,11 @@ impl Book {
             }
         }
         Ok(())
+    }
+
+    /// Where the secret of a hook or an endpoint belongs.
+    fn place<'a>(&'a self, kind: Kind, name: &'a str) -> Place<'a> {
+        Place { org: &self.organization.id, kind: kind.as_str(), name, field: "secret" }
     }
 
     /// An account by its name.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, Failure, input};
 use crate::{
-    definitions::{self, Applied, ApplyError, DefinitionSet},
-    store::definitions::Change,
+    definitions::{self, Applied, ApplyError, DefinitionSet, OnDisk, Rest, Stored},
+    store::definitions::{Change, Kind},
 };
 
 #[derive(Debug, clap::Args)]
@@ -17,21 +17,37 @@ pub struct Args {
     /// Only shows what would change.
     #[arg(long)]
     dry_run: bool,
+    /// Removes what is stored and not in the folder, unless something still needs it. Without this it stays.
+    #[arg(long)]
+    prune: bool,
 }
 
 pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
-    let set = read(args.dir).await?;
+    let rest = if args.prune { Rest::Goes } else { Rest::Stays };
+    let set = match read(args.dir.clone()).await {
+        Ok(set) => set,
+        // What the folder does not say may be stored.
+        Err(problem) if rest == Rest::Stays => over_stored(&context, args.dir).await?.ok_or(problem)?,
+        Err(problem) => return Err(problem),
+    };
     let app = context.app_anew().await?;
     let now = app.clock.now();
     let applied = match args.dry_run {
-        true => definitions::plan_apply(&app.store, &set, now).await,
-        false => definitions::apply(&app.store, &set, now, rand::random).await,
+        true => definitions::plan_apply_and(&app.store, &set, rest, now).await,
+        false => definitions::apply_and(&app.store, &set, rest, now, rand::random).await,
     };
     let applied = applied.map_err(refused)?;
     let out = context.out;
     out.line(format!("{:10} organization   {}", told(applied.organization), set.organization.id));
     for (kind, name, change) in &applied.changes {
         out.line(format!("{:10} {:14} {name}", told(*change), kind.as_str()));
+    }
+    for (kind, name) in &applied.removed {
+        out.line(format!("{:10} {:14} {name}", "removed", kind.as_str()));
+    }
+    if !applied.kept.is_empty() {
+        let names: Vec<String> = applied.kept.iter().map(|(kind, name)| format!("{} {name}", kind.as_str())).collect();
+        out.line(format!("stored, not in this folder, and kept (--prune removes them): {}", names.join(", ")));
     }
     for notice in &applied.notices {
         out.line(format!("note: {notice}"));
@@ -51,6 +67,19 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads and validates a folder together with what is stored of its organization, if there is something.
+async fn over_stored(context: &Context, dir: PathBuf) -> Result<Option<DefinitionSet>, Failure> {
+    let Ok(app) = context.app().await else { return Ok(None) };
+    let files = OnDisk(dir);
+    let Some(org) = DefinitionSet::organization_in(&files) else { return Ok(None) };
+    let stored = Stored::read(&app.store, &org).await?;
+    if stored.is_empty() {
+        return Ok(None);
+    }
+    let read = tokio::task::spawn_blocking(move || DefinitionSet::over(&files, &stored)).await?;
+    read.map(Some).map_err(input)
+}
+
 /// Reads and validates a folder, on a thread that may block.
 pub async fn read(dir: PathBuf) -> Result<DefinitionSet, Failure> {
     tokio::task::spawn_blocking(move || DefinitionSet::read(&dir)).await?.map_err(input)
@@ -58,8 +87,10 @@ pub async fn read(dir: PathBuf) -> Result<DefinitionSet, Failure> {
 
 fn refused(problem: ApplyError) -> Failure {
     match problem {
-        ApplyError::Store(_) | ApplyError::Random(_) | ApplyError::Reader(_) => Failure::Work(problem.into()),
-        ApplyError::Problems(_) | ApplyError::Body(_) => input(problem),
+        ApplyError::Store(_) | ApplyError::Random(_) | ApplyError::Reader(_) | ApplyError::Contended => {
+            Failure::Work(problem.into())
+        }
+        ApplyError::Problems(_) | ApplyError::Needed(_) | ApplyError::Body(_) | ApplyError::Text(_) => input(problem),
     }
 }
 
@@ -80,7 +111,11 @@ fn document(set: &DefinitionSet, applied: &Applied, dry_run: bool) -> Value {
     let paths = |prefix: &str, tokens: &std::collections::BTreeMap<String, String>| -> Map<String, Value> {
         tokens.iter().map(|(name, token)| (name.clone(), format!("/{prefix}/{token}").into())).collect()
     };
+    let names = |all: &[(Kind, String)]| -> Vec<Value> {
+        all.iter().map(|(kind, name)| json!({ "kind": kind.as_str(), "name": name })).collect()
+    };
     json!({
+        "removed": names(&applied.removed), "kept": names(&applied.kept),
         "organization": set.organization.id, "change": told(applied.organization), "changes": changes, "dry_run": dry_run,
         "callbacks": paths("callbacks", &applied.callback_tokens), "hooks": paths("hooks", &applied.hook_tokens),
         "notes": applied.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     domain::time::Span,
     keys::{self, Complaint},
+    secret::SEAL_KEY,
 };
 
 /// The file that is read when no other is named, if it is there.
@@ -21,8 +22,9 @@ pub const DEFAULT_FILE: &str = "herald.toml";
 
 const PREFIX: &str = "HERALD_";
 
-/// Variables that are not settings: the tests' own, and secrets that references name.
-const NOT_SETTINGS: [&str; 2] = ["HERALD_TEST_", "HERALD_SECRET_"];
+/// Variables that are not settings: the tests' own, and secrets that references name. The seal key is one of these: where it is
+/// found can be said in a file only, so that nobody gives the key where its place is asked for.
+const NOT_SETTINGS: [&str; 3] = ["HERALD_TEST_", "HERALD_SECRET_", SEAL_KEY];
 
 impl Config {
     /// The settings of a process. Without a `file`, [`DEFAULT_FILE`] is read if it is there.

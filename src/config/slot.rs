@@ -5,13 +5,17 @@ use std::{net::SocketAddr, time::Duration};
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, DatabaseUrl, LogFormat, WordLists};
-use crate::domain::{locale::Locale, time::Span};
+use crate::{
+    domain::{locale::Locale, time::Span},
+    secret::SecretRef,
+};
 
 /// Every setting's path.
 pub(super) const KEYS: &[&str] = &[
     "database_url",
     "listen",
     "public_url",
+    "seal_key",
     "log.format",
     "log.filter",
     "worker.slots",
@@ -39,6 +43,7 @@ impl Config {
             "database_url" => Slot::Database(&mut self.database_url),
             "listen" => Slot::Address(&mut self.listen),
             "public_url" => Slot::Url(&mut self.public_url),
+            "seal_key" => Slot::Secret(&mut self.seal_key),
             "log.format" => Slot::Format(&mut self.log.format),
             "log.filter" => Slot::Text(&mut self.log.filter),
             "worker.slots" => Slot::Count(&mut self.worker.slots, MANY),
@@ -78,6 +83,8 @@ enum Kind {
     Switch,
     /// Lists of texts by name, or why it is not that.
     Lists(Option<WordLists>),
+    /// A reference to a secret, which is a table as well.
+    Reference(SecretRef),
     Other(&'static str),
 }
 
@@ -89,6 +96,9 @@ impl Given {
 
     /// From a file.
     pub(super) fn typed(value: &DeValue<'_>) -> Self {
+        if let Some(reference) = reference(value) {
+            return Self { text: String::new(), kind: Kind::Reference(reference) };
+        }
         if let Some(table) = value.as_table() {
             return Self { text: String::new(), kind: Kind::Lists(lists(table)) };
         }
@@ -105,7 +115,7 @@ impl Given {
     fn text(&self, expected: &str) -> Result<&str, String> {
         match self.kind {
             Kind::Bare | Kind::Text => Ok(&self.text),
-            Kind::Number | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => {
+            Kind::Number | Kind::Switch | Kind::Lists(_) | Kind::Reference(_) | Kind::Other(_) => {
                 Err(format!("{expected}, found {}", self.found()))
             }
         }
@@ -114,14 +124,14 @@ impl Given {
     fn number(&self) -> Option<usize> {
         match self.kind {
             Kind::Bare | Kind::Number => self.text.trim().replace('_', "").parse().ok(),
-            Kind::Text | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => None,
+            Kind::Text | Kind::Switch | Kind::Lists(_) | Kind::Reference(_) | Kind::Other(_) => None,
         }
     }
 
     fn switch(&self) -> Option<bool> {
         match self.kind {
             Kind::Bare | Kind::Switch => self.text.trim().parse().ok(),
-            Kind::Text | Kind::Number | Kind::Lists(_) | Kind::Other(_) => None,
+            Kind::Text | Kind::Number | Kind::Lists(_) | Kind::Reference(_) | Kind::Other(_) => None,
         }
     }
 
@@ -134,9 +144,22 @@ impl Given {
                 let table = DeTable::parse(&text).ok()?;
                 table.get_ref().get("words").and_then(|value| lists(value.get_ref().as_table()?))
             }
-            Kind::Text | Kind::Number | Kind::Switch | Kind::Other(_) => None,
+            Kind::Text | Kind::Number | Kind::Switch | Kind::Reference(_) | Kind::Other(_) => None,
         };
         found.filter(|lists| lists.keys().all(|language| language.parse::<Locale>().is_ok()))
+    }
+
+    /// Where a secret is to be found. In a variable it is written as in the file.
+    fn secret(&self) -> Option<SecretRef> {
+        match &self.kind {
+            Kind::Reference(reference) => Some(reference.clone()),
+            Kind::Bare => {
+                let text = format!("key = {}", self.text);
+                let table = DeTable::parse(&text).ok()?;
+                reference(table.get_ref().get("key")?.get_ref())
+            }
+            Kind::Text | Kind::Number | Kind::Switch | Kind::Lists(_) | Kind::Other(_) => None,
+        }
     }
 
     /// The value, for a message.
@@ -145,7 +168,7 @@ impl Given {
             Kind::Bare | Kind::Text => format!("\"{}\"", self.text),
             Kind::Number => format!("the number {}", self.text),
             Kind::Switch => self.text.clone(),
-            Kind::Lists(_) => "a table".to_owned(),
+            Kind::Lists(_) | Kind::Reference(_) => "a table".to_owned(),
             Kind::Other(kind) => format!("a value of type {kind}"),
         }
     }
@@ -163,6 +186,7 @@ pub(super) enum Slot<'c> {
     Wait(&'c mut Duration),
     WaitOrNot(&'c mut Duration),
     Words(&'c mut WordLists),
+    Secret(&'c mut SecretRef),
 }
 
 impl Slot<'_> {
@@ -195,6 +219,8 @@ impl Slot<'_> {
                 *slot = wait(given).filter(|wait| !wait.is_zero()).ok_or_else(|| found(WAIT))?;
             }
             Self::WaitOrNot(slot) => *slot = wait(given).ok_or_else(|| found(WAIT))?,
+            // What was found is not repeated: it may be the secret itself.
+            Self::Secret(slot) => *slot = given.secret().ok_or_else(|| SECRET.to_owned())?,
             Self::Words(slot) => *slot = given.words().ok_or_else(|| found(WORDS))?,
         }
         Ok(())
@@ -208,6 +234,16 @@ fn wait(given: &Given) -> Option<Duration> {
 }
 
 const WORDS: &str = "lists of words by language, like { es = [\"BAJA\"], de = [\"ABMELDEN\"] }";
+
+const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }, never the secret itself";
+
+/// A reference to a secret that lies outside of the settings.
+fn reference(value: &DeValue<'_>) -> Option<SecretRef> {
+    let table = value.as_table().filter(|table| table.len() == 1)?;
+    let text = |key: &str| table.get(key)?.get_ref().as_str().filter(|text| !text.trim().is_empty());
+    let variable = text("env").map(|name| SecretRef::Env(name.to_owned()));
+    variable.or_else(|| text("file").map(|path| SecretRef::File(path.into())))
+}
 
 /// A table of nothing but lists of texts.
 fn lists(table: &DeTable<'_>) -> Option<WordLists> {

@@ -4,32 +4,43 @@
 use std::collections::BTreeMap;
 
 use super::{
-    lists::ListPlan,
+    made::Made,
+    plan::{self, Plan},
     problem::{Notice, Problems},
-    rules,
     set::DefinitionSet,
-    token,
+    stored::Stored,
 };
 use crate::{
-    domain::{
-        definition::{Configuration, List},
-        id::{AccountId, ChannelId, ConfigurationId, EndpointId, HookId, ListId, OrgId, TemplateId},
-        time::Timestamp,
-    },
+    domain::time::Timestamp,
     store::{
         Store, StoreError,
-        access::TokenKind,
-        definitions::{Change, Definition, Kind, NewDefinition},
+        definitions::{Change, InTheWay, Kind},
     },
 };
+
+/// How often a change is worked out anew because somebody else was quicker.
+pub(super) const TRIES: usize = 5;
+
+/// What becomes of what is stored and not in the set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It stays as it is.
+    Stays,
+    /// It goes.
+    Goes,
+}
 
 /// What an apply did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// What became of the organization itself.
     pub organization: Change,
-    /// What became of each definition, by kind and name.
+    /// What became of each definition of the set, by kind and name.
     pub changes: Vec<(Kind, String, Change)>,
+    /// What was stored and not in the set, and went.
+    pub removed: Vec<(Kind, String)>,
+    /// What was stored and not in the set, and stays.
+    pub kept: Vec<(Kind, String)>,
     /// The tokens of the accounts' callback URLs, by account. A dry run knows only those that exist.
     pub callback_tokens: BTreeMap<String, String>,
     /// The tokens of the hooks' URLs, by hook. A dry run knows only those that exist.
@@ -41,22 +52,32 @@ pub struct Applied {
 impl Applied {
     /// Whether nothing is or would be changed.
     pub fn is_unchanged(&self) -> bool {
-        self.organization == Change::Unchanged && self.changes.iter().all(|(_, _, change)| *change == Change::Unchanged)
+        let same = self.changes.iter().all(|(_, _, change)| *change == Change::Unchanged);
+        self.organization == Change::Unchanged && same && self.removed.is_empty()
     }
 }
 
 /// Why a set was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// A list's file is not good, or has changed while it was read.
+    /// A list's file is not good, or has changed while it was read; or what is stored and stays would not fit any more.
     #[error("{0}")]
     Problems(Problems),
+    /// What was to go is needed by runs that are not over.
+    #[error("{}", needed(.0))]
+    Needed(Vec<InTheWay>),
+    /// Others change the definitions all the time.
+    #[error("the definitions were changed by others while they were looked at, {TRIES} times over; try again")]
+    Contended,
     /// The store refused.
     #[error("the store refused")]
     Store(#[from] StoreError),
     /// A definition cannot be written as JSON: a path that is not UTF-8.
     #[error("a definition cannot be stored")]
     Body(#[from] serde_json::Error),
+    /// A definition cannot be written as TOML.
+    #[error("a definition cannot be written down")]
+    Text(#[from] toml::ser::Error),
     /// The machine has no randomness for tokens.
     #[error("no unguessable token could be made")]
     Random(#[from] getrandom::Error),
@@ -65,34 +86,39 @@ pub enum ApplyError {
     Reader(#[from] tokio::task::JoinError),
 }
 
+/// What keeps definitions from being removed, a line each.
+fn needed(runs: &[InTheWay]) -> String {
+    let line = |it: &InTheWay| {
+        let (kind, name) = &it.needs;
+        format!(
+            "{} \"{name}\" is needed by {} of \"{}\", which is not over; wait for its end, or cancel it",
+            kind.as_str(),
+            it.run,
+            it.configuration
+        )
+    };
+    runs.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// Says what [`apply`] would do, and writes nothing.
 ///
 /// # Errors
 /// As [`apply`].
 pub async fn plan_apply(store: &Store, set: &DefinitionSet, now: Timestamp) -> Result<Applied, ApplyError> {
-    let org = &set.organization.id;
-    let stored = store.definitions(org).await?;
-    let lists = plan_lists(set, &stored).await?;
-    let organization = match store.organization(org).await? {
-        None => Change::Created,
-        Some((before, _)) if before == set.organization => Change::Unchanged,
-        Some(_) => Change::Changed,
-    };
-    let changes = bodies(set, &lists)?.into_iter().map(|(kind, name, body)| {
-        let change = match stored.iter().find(|old| old.kind == kind && old.name == name) {
-            None => Change::Created,
-            Some(old) if old.body == body => Change::Unchanged,
-            Some(_) => Change::Changed,
-        };
-        (kind, name, change)
-    });
-    Ok(Applied {
-        organization,
-        changes: changes.collect(),
-        callback_tokens: tokens(store, org, TokenKind::Account, set.accounts.keys()).await?,
-        hook_tokens: tokens(store, org, TokenKind::Hook, set.hooks.keys()).await?,
-        notices: set.notices(now),
-    })
+    plan_apply_and(store, set, Rest::Stays, now).await
+}
+
+/// Says what [`apply_and`] would do, and writes nothing. Whether runs still need what is to go is found out when it goes.
+///
+/// # Errors
+/// As [`apply_and`].
+pub async fn plan_apply_and(
+    store: &Store,
+    set: &DefinitionSet,
+    rest: Rest,
+    now: Timestamp,
+) -> Result<Applied, ApplyError> {
+    Ok(planned(store, set, rest).await?.shown(store, now).await?)
 }
 
 /// Applies a set. What is stored and not in the set stays as it is. `random` makes the second halves of new ids.
@@ -103,143 +129,45 @@ pub async fn apply(
     store: &Store,
     set: &DefinitionSet,
     now: Timestamp,
-    mut random: impl FnMut() -> u128,
+    random: impl FnMut() -> u128,
 ) -> Result<Applied, ApplyError> {
-    let org = &set.organization.id;
-    let stored = store.definitions(org).await?;
-    let mut lists = plan_lists(set, &stored).await?;
-    let new: Vec<NewDefinition> = bodies(set, &lists)?
-        .into_iter()
-        .map(|(kind, name, body)| NewDefinition { kind, fresh_id: fresh_id(kind, now, random()), name, body })
-        .collect();
-    // Tokens and entries come first: whoever sees the new revision finds them there.
-    for name in set.accounts.keys() {
-        ensure_token(store, org, TokenKind::Account, name).await?;
-    }
-    for name in set.hooks.keys() {
-        ensure_token(store, org, TokenKind::Hook, name).await?;
-    }
-    let imported: Vec<(String, i64)> =
-        lists.iter().filter(|plan| plan.import.is_some()).map(|plan| (plan.name.clone(), plan.list.version)).collect();
-    for plan in &mut lists {
-        plan.import(store, org).await?;
-    }
-    let (organization, changes) = store.save_definitions(&set.organization, &new, now).await?;
-    for (name, version) in imported {
-        store.keep_list_versions(org, &name, version).await?;
-    }
-    let changes: Vec<(Kind, String, Change)> =
-        new.into_iter().zip(changes).map(|(new, change)| (new.kind, new.name, change)).collect();
-    set_schedules(store, set, now, organization, &changes).await?;
-    Ok(Applied {
-        organization,
-        changes,
-        callback_tokens: tokens(store, org, TokenKind::Account, set.accounts.keys()).await?,
-        hook_tokens: tokens(store, org, TokenKind::Hook, set.hooks.keys()).await?,
-        notices: set.notices(now),
-    })
+    apply_and(store, set, Rest::Stays, now, random).await
 }
 
-async fn plan_lists(set: &DefinitionSet, stored: &[Definition]) -> Result<Vec<ListPlan>, ApplyError> {
-    let mut plans = Vec::with_capacity(set.lists.len());
-    for (name, place) in &set.lists {
-        let old = stored.iter().find(|old| old.kind == Kind::List && old.name == *name);
-        let old: Option<List> = old.map(|old| serde_json::from_str(&old.body)).transpose()?;
-        plans.push(ListPlan::make(name, place, set.list_needs(name), old).await?);
-    }
-    Ok(plans)
-}
-
-/// Every definition as it is stored: kind, name and canonical JSON.
-fn bodies(set: &DefinitionSet, lists: &[ListPlan]) -> Result<Vec<(Kind, String, String)>, serde_json::Error> {
-    let mut all = Vec::new();
-    for (name, account) in &set.accounts {
-        all.push((Kind::Account, name.clone(), serde_json::to_string(account)?));
-    }
-    for (name, channel) in &set.channels {
-        all.push((Kind::Channel, name.clone(), serde_json::to_string(channel)?));
-    }
-    for (name, template) in &set.templates {
-        all.push((Kind::Template, name.clone(), serde_json::to_string(template)?));
-    }
-    for (name, configuration) in &set.configurations {
-        all.push((Kind::Configuration, name.clone(), serde_json::to_string(configuration)?));
-    }
-    for (name, hook) in &set.hooks {
-        all.push((Kind::Hook, name.clone(), serde_json::to_string(hook)?));
-    }
-    for (name, endpoint) in &set.endpoints {
-        all.push((Kind::Endpoint, name.clone(), serde_json::to_string(endpoint)?));
-    }
-    for plan in lists {
-        all.push((Kind::List, plan.name.clone(), serde_json::to_string(&plan.list)?));
-    }
-    Ok(all)
-}
-
-fn fresh_id(kind: Kind, now: Timestamp, random: u128) -> String {
-    match kind {
-        Kind::Account => AccountId::new(now, random).to_string(),
-        Kind::Channel => ChannelId::new(now, random).to_string(),
-        Kind::Template => TemplateId::new(now, random).to_string(),
-        Kind::Configuration => ConfigurationId::new(now, random).to_string(),
-        Kind::Hook => HookId::new(now, random).to_string(),
-        Kind::Endpoint => EndpointId::new(now, random).to_string(),
-        Kind::List => ListId::new(now, random).to_string(),
-    }
-}
-
-async fn ensure_token(store: &Store, org: &OrgId, kind: TokenKind, name: &str) -> Result<(), ApplyError> {
-    if !store.tokens(org, kind).await?.contains_key(name) {
-        store.ensure_token(org, kind, name, &token::fresh(org)?).await?;
-    }
-    Ok(())
-}
-
-async fn tokens(
-    store: &Store,
-    org: &OrgId,
-    kind: TokenKind,
-    names: impl Iterator<Item = &String>,
-) -> Result<BTreeMap<String, String>, StoreError> {
-    let all = store.tokens(org, kind).await?;
-    Ok(names.filter_map(|name| Some((name.clone(), all.get(name)?.clone()))).collect())
-}
-
-/// Says when each configuration fires next.
-async fn set_schedules(
+/// Applies a set, and says what becomes of what is stored and not in it.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_and(
     store: &Store,
     set: &DefinitionSet,
+    rest: Rest,
     now: Timestamp,
-    organization: Change,
-    changes: &[(Kind, String, Change)],
-) -> Result<(), ApplyError> {
-    let org = &set.organization.id;
-    let stored = store.definitions(org).await?;
-    for (kind, name, change) in changes.iter().filter(|(kind, ..)| *kind == Kind::Configuration) {
-        let found = stored.iter().find(|found| found.kind == *kind && found.name == *name);
-        let (Some(found), Some(configuration)) = (found, set.configurations.get(name)) else { continue };
-        let Ok(id) = found.id.parse::<ConfigurationId>() else { continue };
-        let known = store.next_firing(org, id).await?;
-        let next = next_firing(set, configuration, now);
-        // A time that is due and has not fired yet is the scheduler's, which judges it by the schedule as it is now.
-        let due = known.is_some_and(|known| known <= now) && is_scheduled(set, configuration);
-        let same =
-            *change == Change::Unchanged && organization == Change::Unchanged && known.is_some() == next.is_some();
-        if !due && !same && known != next {
-            store.set_schedule(org, id, next).await?;
+    mut random: impl FnMut() -> u128,
+) -> Result<Applied, ApplyError> {
+    for _ in 0..TRIES {
+        let plan = planned(store, set, rest).await?;
+        if let Some(applied) = plan.save(store, now, &mut random).await? {
+            return Ok(applied);
         }
     }
-    Ok(())
+    Err(ApplyError::Contended)
 }
 
-fn is_scheduled(set: &DefinitionSet, configuration: &Configuration) -> bool {
-    configuration.active && rules::schedule(configuration, set.organization.timezone).is_some()
-}
-
-fn next_firing(set: &DefinitionSet, configuration: &Configuration, now: Timestamp) -> Option<Timestamp> {
-    if !configuration.active {
-        return None;
-    }
-    rules::schedule(configuration, set.organization.timezone)?.ok()?.next_after(now)
+async fn planned(store: &Store, set: &DefinitionSet, rest: Rest) -> Result<Plan, ApplyError> {
+    let seen = Stored::read(store, &set.organization.id).await?;
+    let others = seen.without(|kind, name| set.has(kind, name) && !set.has_taken_over(kind, name));
+    let names = others.definitions.iter().map(|one| (one.kind, one.name.clone()));
+    let (beside, removed) = match rest {
+        Rest::Stays => (others.clone(), Vec::new()),
+        Rest::Goes => (Stored { definitions: Vec::new(), ..others.clone() }, names.collect()),
+    };
+    // What the set has taken over may have changed since, and what is beside it may stand on what it changes.
+    let alone = beside.definitions.is_empty() && set.taken_over.names.is_empty();
+    let fresh = rest == Rest::Stays && seen.revision.is_some() && set.taken_over.revision == seen.revision;
+    let whole = match alone || fresh {
+        true => set.clone(),
+        false => plan::read_made(Made::of(set)?, Stored { organization: None, ..beside }).await?,
+    };
+    Plan::of(store, seen, whole, removed).await
 }

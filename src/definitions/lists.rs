@@ -1,25 +1,41 @@
 //! Stored audiences from CSV: checked like any upload, but wholly good or not taken; imported as a new version when the
 //! file, or what is asked of it, has changed.
 
-use std::{collections::BTreeSet, error::Error, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt::Write,
+};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::{apply::ApplyError, problem::Problem, source::PathOrBytes};
+use super::{
+    apply::ApplyError,
+    made::{self, Made},
+    plan::read_made,
+    problem::Problem,
+    set::DefinitionSet,
+    source::PathOrBytes,
+    stored::{self, Stored},
+};
 use crate::{
     domain::{
-        contact::{ChannelType, Contact, OptIn},
-        definition::List,
+        contact::{ChannelType, Contact, OptIn, fold},
+        definition::{AudienceRef, Configuration, List},
         id::OrgId,
         phone::Country,
     },
     intake::csv::{CheckOptions, Entries, Entry, Expect, FileProblem, Row, RowProblem, SecondPass, check as check_csv},
-    store::Store,
+    store::{Store, StoreError, definitions::Kind},
+    template::Template,
 };
 
 /// Entries that are written at a time.
 const CHUNK: usize = 2_000;
+
+/// Entries that are looked at at a time.
+const PAGE: i64 = 5_000;
 
 /// The most row problems that are named one by one.
 const SHOWN: usize = 20;
@@ -32,24 +48,31 @@ pub(super) struct ListNeeds {
     /// What stands in for a missing `optin`: only if every configuration that is sent to the list attests it.
     attested: Option<OptIn>,
     default_country: Option<Country>,
-    users: usize,
+    /// The configurations that are sent to it.
+    users: Vec<String>,
 }
 
 impl ListNeeds {
     /// A list that no configuration is sent to.
     pub fn none(default_country: Option<Country>) -> Self {
-        Self { channel_type: ChannelType::Sms, slugs: BTreeSet::new(), attested: None, default_country, users: 0 }
+        let users = Vec::new();
+        Self { channel_type: ChannelType::Sms, slugs: BTreeSet::new(), attested: None, default_country, users }
     }
 
     /// One more configuration.
-    pub fn add(&mut self, channel_type: ChannelType, slugs: BTreeSet<String>, attested: Option<OptIn>) {
-        self.attested = if self.users == 0 { attested } else { self.attested.and(attested) };
+    pub fn add(&mut self, user: &str, channel_type: ChannelType, slugs: BTreeSet<String>, attested: Option<OptIn>) {
+        self.attested = if self.users.is_empty() { attested } else { self.attested.and(attested) };
         self.channel_type = channel_type;
         self.slugs.extend(slugs);
-        self.users += 1;
+        self.users.push(user.to_owned());
     }
 
-    fn expect(&self) -> Expect<'_> {
+    /// Everybody in it agreed: somebody vouches for it.
+    pub fn attest(&mut self) {
+        self.attested = Some(OptIn::Yes);
+    }
+
+    pub fn expect(&self) -> Expect<'_> {
         Expect {
             channel_type: self.channel_type,
             configuration: None,
@@ -83,7 +106,13 @@ pub(super) struct GoodList {
 /// Checks a list's file; all of its rows must be good. Blocks.
 pub(super) fn check(name: &str, place: &PathOrBytes, needs: &ListNeeds) -> Result<GoodList, Vec<Problem>> {
     let file = format!("lists/{name}.csv");
-    let unreadable = |problem: &FileProblem| vec![Problem::new(&file, in_words(problem))];
+    let unreadable = |problem: &FileProblem| {
+        let users = match problem {
+            FileProblem::MissingColumns { .. } => format!("; it is sent to by {}", needs.users.join(", ")),
+            _ => String::new(),
+        };
+        vec![Problem::new(&file, format!("{}{users}", in_words(problem)))]
+    };
     let reader = place.open().map_err(|problem| vec![Problem::new(&file, format!("cannot be read: {problem}"))])?;
     let (mut judge, mut progress) = (|_: &Row<'_>, _: &Contact| Ok(()), |_: u64| ());
     let options = CheckOptions { shown: SHOWN, ..CheckOptions::new(&mut judge, &mut progress) };
@@ -114,6 +143,94 @@ pub(super) fn check(name: &str, place: &PathOrBytes, needs: &ListNeeds) -> Resul
 
 fn in_words(problem: &FileProblem) -> String {
     problem.source().map_or_else(|| problem.to_string(), |source| format!("{problem}: {source}"))
+}
+
+/// What is wrong with lists that stay as they are stored, now that something else is asked of them: their entries have what was
+/// asked of them before, so that only what is new is looked for, a page at a time.
+pub(super) async fn no_longer_good(
+    store: &Store,
+    seen: &Stored,
+    whole: &DefinitionSet,
+) -> Result<Vec<Problem>, ApplyError> {
+    let mut problems = Vec::new();
+    let stays = |(_, place): &(&String, &PathOrBytes)| matches!(place, PathOrBytes::Stored(_));
+    let lists: Vec<(&String, &PathOrBytes)> = whole.lists.iter().filter(stays).collect();
+    if lists.is_empty() {
+        return Ok(problems);
+    }
+    // What cannot be read any more has promised nothing.
+    let before = read_made(Made::default(), seen.clone()).await.ok();
+    for (name, place) in lists {
+        let PathOrBytes::Stored(list) = place else { continue };
+        let needs = whole.list_needs(name);
+        let had = before.as_ref().map(|before| before.list_needs(name));
+        let old: BTreeSet<String> = had.iter().flat_map(|had| had.slugs.iter().map(|slug| fold(slug))).collect();
+        let new = needs.slugs.iter().filter(|slug| !old.contains(&fold(slug))).cloned().collect();
+        let missing = missing_in(store, &whole.organization.id, name, list.version, new).await?;
+        let attested = had.is_some_and(|had| !had.users.is_empty() && had.attested.is_some());
+        problems.extend(in_configurations(whole, name, &missing, attested && needs.attested.is_none()));
+    }
+    Ok(problems)
+}
+
+/// Which of these slugs an entry is without, and the first that is.
+async fn missing_in(
+    store: &Store,
+    org: &OrgId,
+    list: &str,
+    version: i64,
+    mut wanted: BTreeSet<String>,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    let mut missing = BTreeMap::new();
+    let mut after = 0;
+    while !wanted.is_empty() {
+        let entries = store.list_entries(org, list, version, after, PAGE).await?;
+        let Some(last) = entries.last() else { break };
+        after = last.seq;
+        for entry in &entries {
+            let lacks = |slug: &&String| entry.contact.slugs.get(slug).is_none_or(|value| value.trim().is_empty());
+            let found: Vec<String> = wanted.iter().filter(lacks).cloned().collect();
+            for slug in found {
+                wanted.remove(&slug);
+                missing.insert(slug, entry.seq);
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// The same, told to each configuration that is sent to the list.
+fn in_configurations(
+    whole: &DefinitionSet,
+    list: &str,
+    missing: &BTreeMap<String, i64>,
+    unattested: bool,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let to_list = |user: &&Configuration| user.audience.as_ref().and_then(AudienceRef::list) == Some(list);
+    for user in whole.configurations.values().filter(to_list) {
+        let file = match whole.has_taken_over(Kind::Configuration, &user.name) {
+            true => stored::file(Kind::Configuration, &user.name),
+            false => made::path(Kind::Configuration, &user.name),
+        };
+        let source = whole.templates.get(&user.template);
+        let template = source.and_then(|source| Template::compile(source).ok());
+        let needs = |slug: &str| template.as_ref().is_some_and(|it| it.required_slugs().contains(&fold(slug)));
+        for (slug, entry) in missing.iter().filter(|(slug, _)| needs(slug)) {
+            let message = format!(
+                "list \"{list}\" has no {slug} in its entry {entry}, and template \"{}\" needs it; expected a list that has it for everybody",
+                user.template
+            );
+            problems.push(Problem::new(&file, message).of("audience.list"));
+        }
+        if unattested && user.attested().is_none() {
+            let message = format!(
+                "list \"{list}\" was taken in on the word of its configurations that everybody agreed; expected opted_in = true here as well, or the list to be imported anew"
+            );
+            problems.push(Problem::new(&file, message).of("opted_in"));
+        }
+    }
+    problems
 }
 
 /// What is to be done about a list.

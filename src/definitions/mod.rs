@@ -9,6 +9,7 @@ mod set;
 
 mod apply;
 mod lists;
+mod plan;
 mod token;
 
 mod notices;
@@ -16,13 +17,16 @@ mod rules;
 mod templates;
 
 mod files;
+mod made;
 mod page;
 mod problem;
 mod shapes;
 mod source;
+mod stored;
 
-pub use apply::{Applied, ApplyError, apply, plan_apply};
+pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
 pub use problem::{Notice, Problem, Problems};
 pub use set::DefinitionSet;
 pub use source::{Embedded, Found, FoundKind, OnDisk, Outside, PathOrBytes, Source, acme, acme_customers};
+pub use stored::{Stored, TakenOver};
 pub use token::token_org;

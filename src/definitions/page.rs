@@ -12,6 +12,14 @@ pub(super) struct Page {
     /// The file, as seen from the organization's folder.
     pub file: String,
     text: String,
+    lines: Lines,
+}
+
+/// Whether the lines of a page are those of a file that somebody can open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    Told,
+    Untold,
 }
 
 /// A key that a file may have.
@@ -50,7 +58,12 @@ impl Page {
             Problem::new(file, format!("not UTF-8 at byte offset {byte}; expected TOML in UTF-8"))
         })?;
         let text = text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text);
-        Ok(Self { file: file.to_owned(), text })
+        Ok(Self { file: file.to_owned(), text, lines: Lines::Told })
+    }
+
+    /// The page of something that is no file: a definition as it is stored.
+    pub fn made(name: &str, text: String) -> Self {
+        Self { file: name.to_owned(), text, lines: Lines::Untold }
     }
 
     /// A problem of a key of this file, with its line.
@@ -71,7 +84,8 @@ impl Page {
             Ok(unknown) => unknown,
             Err(complaint) => {
                 problems.push(
-                    Problem::new(&self.file, format!("this is not TOML: {}", complaint.message)).at(complaint.line),
+                    Problem::new(&self.file, format!("this is not TOML: {}", complaint.message))
+                        .at(complaint.line.and_then(|line| self.told(line))),
                 );
                 return None;
             }
@@ -94,7 +108,7 @@ impl Page {
     fn unknown(&self, unknown: &keys::UnknownKey) -> Problem {
         let meant = unknown.nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"));
         let meant = meant.unwrap_or_else(|| format!("expected one of: {}", unknown.expected.join(", ")));
-        Problem::new(&self.file, format!("unknown key; {meant}")).at(Some(unknown.line)).of(unknown.path.clone())
+        Problem::new(&self.file, format!("unknown key; {meant}")).at(self.told(unknown.line)).of(unknown.path.clone())
     }
 
     fn judge(&self, table: &Value, key: &Key, problems: &mut Vec<Problem>) {
@@ -144,6 +158,10 @@ impl Page {
         self.problem(key.path, format!("missing; expected {}", key.expected))
     }
 
+    fn told(&self, line: usize) -> Option<usize> {
+        (self.lines == Lines::Told).then_some(line)
+    }
+
     /// The line of a key, or of the innermost table of its path that is there.
     fn line(&self, path: &str) -> Option<usize> {
         let document = DeTable::parse(&self.text).ok()?;
@@ -151,7 +169,7 @@ impl Page {
         let mut line = None;
         for part in path.split('.') {
             let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == part) else { break };
-            line = Some(keys::line_of(&self.text, key.span().start));
+            line = self.told(keys::line_of(&self.text, key.span().start));
             match value.get_ref().as_table() {
                 Some(inner) => table = inner,
                 None => break,

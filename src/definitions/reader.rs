@@ -1,4 +1,5 @@
-//! The reader of a set: every file, then how they fit together. It goes on after a mistake, so that all are said at once.
+//! The reader of a set: every file, then what is stored beside them, then how it all fits together. It goes on after a mistake,
+//! so that all are said at once.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use super::{
     set::DefinitionSet,
     shapes,
     source::{PathOrBytes, Source},
+    stored::{Stored, TakenOver},
     templates::Library,
 };
 use crate::{
@@ -21,11 +23,13 @@ use crate::{
     },
     intake::mapping::CompiledMapping,
     keys,
+    store::definitions::Kind,
 };
 
-/// Reads a set, or says everything that is wrong with it.
-pub(super) fn read(source: &dyn Source) -> Result<DefinitionSet, Problems> {
-    let mut reader = Reader { source, problems: Vec::new() };
+/// Reads a set, with what is stored and not in the source taken over; or says everything that is wrong with it.
+pub(super) fn read(source: &dyn Source, stored: &Stored) -> Result<DefinitionSet, Problems> {
+    let taken_over = TakenOver { revision: stored.revision, ..TakenOver::default() };
+    let mut reader = Reader { source, stored, taken_over, problems: Vec::new() };
     let set = reader.set();
     let mut problems = reader.problems;
     problems.sort();
@@ -50,6 +54,8 @@ fn readable<T>(read: &Read<T>) -> BTreeMap<String, &T> {
 
 struct Reader<'a> {
     source: &'a dyn Source,
+    stored: &'a Stored,
+    taken_over: TakenOver,
     problems: Vec<Problem>,
 }
 
@@ -65,10 +71,10 @@ impl Reader<'_> {
         }
         files::strangers(self.source, &mut self.problems);
         let organization = self.organization();
-        let accounts = self.folder("accounts", account_keys);
-        let channels: Read<Channel> = self.folder("channels", |_| vec![shapes::CHANNEL]);
-        let hooks = self.folder("hooks", |_| vec![shapes::HOOK]);
-        let endpoints: Read<Endpoint> = self.folder("endpoints", |_| vec![shapes::ENDPOINT]);
+        let accounts = self.folder("accounts", Kind::Account, account_keys);
+        let channels: Read<Channel> = self.folder("channels", Kind::Channel, |_| vec![shapes::CHANNEL]);
+        let hooks = self.folder("hooks", Kind::Hook, |_| vec![shapes::HOOK]);
+        let endpoints: Read<Endpoint> = self.folder("endpoints", Kind::Endpoint, |_| vec![shapes::ENDPOINT]);
         let outbound = self.outbound();
         let lists = self.lists();
         accounts.values().for_each(|(page, account)| {
@@ -82,7 +88,9 @@ impl Reader<'_> {
         self.channels(&channels, &accounts, senders);
         let named =
             organization.as_ref().and_then(|(page, organization)| Some((page, organization.templates.as_deref()?)));
-        let mut library = Library::open(self.source, named, &mut self.problems);
+        let named_in_files = outbound.iter().filter(|(name, _)| !self.is_taken_over(Kind::Configuration, name));
+        let wanted = named_in_files.filter_map(|(_, (_, value))| Some(value.as_ref()?.template.clone())).collect();
+        let mut library = Library::open(self.source, self.stored, named, &wanted, &mut self.problems);
         let zone = organization.as_ref().map(|(_, organization)| organization.timezone).unwrap_or_default();
         for (page, configuration) in outbound.values().filter_map(|(page, value)| Some((page, value.as_ref()?))) {
             let mapping = rules::configuration(page, configuration, zone, &mut self.problems);
@@ -92,18 +100,25 @@ impl Reader<'_> {
             }
             self.filled(page, configuration, mapping.as_ref(), &mut library);
         }
+        let (templates, stored_templates) = library.into_templates();
+        self.taken_over.names.extend(stored_templates.into_iter().map(|name| (Kind::Template, name)));
         let mut set = DefinitionSet {
             organization: organization?.1,
             accounts: good(accounts),
             channels: good(channels),
-            templates: library.into_templates(),
+            templates,
             configurations: good(outbound),
             hooks: good(hooks),
             endpoints: good(endpoints),
             lists,
             rows: BTreeMap::new(),
+            taken_over: std::mem::take(&mut self.taken_over),
         };
         for (name, place) in &set.lists {
+            if let PathOrBytes::Stored(list) = place {
+                set.rows.insert(name.clone(), u64::try_from(list.rows).unwrap_or(0));
+                continue; // whoever saves the set asks the store whether its entries have what is needed
+            }
             match lists::check(name, place, &set.list_needs(name)) {
                 Ok(good) => drop(set.rows.insert(name.clone(), good.rows)),
                 Err(problems) => self.problems.extend(problems),
@@ -117,17 +132,41 @@ impl Reader<'_> {
         Page::new(path, bytes).map_err(|problem| self.problems.push(problem)).ok()
     }
 
+    fn is_taken_over(&self, kind: Kind, name: &str) -> bool {
+        self.taken_over.names.contains(&(kind, name.to_owned()))
+    }
+
+    /// The pages of what is stored and not in the source.
+    fn take_over<T>(&mut self, kind: Kind, read: &Read<T>) -> Vec<(String, Page)> {
+        let mut pages = self.stored.pages(kind);
+        pages.retain(|(name, _)| !read.contains_key(name));
+        self.taken_over.names.extend(pages.iter().map(|(name, _)| (kind, name.clone())));
+        pages
+    }
+
     fn organization(&mut self) -> Option<(Page, Organization)> {
-        let page = self.page(files::ORGANIZATION)?;
+        let page = match self.stored.organization_page() {
+            Some(page) => page,
+            None => self.page(files::ORGANIZATION)?,
+        };
         let organization = page.read(&[shapes::ORGANIZATION], &mut self.problems)?;
         self.problems.extend(rules::organization(&page, &organization));
         Some((page, organization))
     }
 
-    fn folder<T: DeserializeOwned>(&mut self, folder: &str, known: fn(&Page) -> Vec<&'static [Key]>) -> Read<T> {
+    fn folder<T: DeserializeOwned>(
+        &mut self,
+        folder: &str,
+        kind: Kind,
+        known: fn(&Page) -> Vec<&'static [Key]>,
+    ) -> Read<T> {
         let mut read = BTreeMap::new();
         for (name, path) in files::in_folder(self.source, folder, &mut self.problems) {
             let Some(page) = self.page(&path) else { continue };
+            let value = page.read(&known(&page), &mut self.problems);
+            read.insert(name, (page, value));
+        }
+        for (name, page) in self.take_over(kind, &read) {
             let value = page.read(&known(&page), &mut self.problems);
             read.insert(name, (page, value));
         }
@@ -154,6 +193,10 @@ impl Reader<'_> {
             }
             read.insert(name, (page, value));
         }
+        for (name, page) in self.take_over(Kind::Configuration, &read) {
+            let value = page.read(&trigger_keys(&page), &mut self.problems);
+            read.insert(name, (page, value));
+        }
         read
     }
 
@@ -163,6 +206,12 @@ impl Reader<'_> {
             match self.source.place(&path) {
                 Ok(place) => drop(lists.insert(name, place)),
                 Err(problem) => self.problems.push(Problem::new(&path, format!("cannot be read: {problem}"))),
+            }
+        }
+        for (name, place) in self.stored.lists() {
+            if !lists.contains_key(&name) {
+                self.taken_over.names.insert((Kind::List, name.clone()));
+                lists.insert(name, place);
             }
         }
         lists

@@ -4,19 +4,23 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
+    files,
     lists::ListNeeds,
     notices,
     problem::{Notice, Problems},
     reader,
     source::{OnDisk, PathOrBytes, Source},
+    stored::{Stored, TakenOver},
 };
 use crate::{
     domain::{
         account::Account,
         contact::ChannelType,
         definition::{AudienceRef, Channel, Configuration, Endpoint, Hook, Organization},
+        id::OrgId,
         time::Timestamp,
     },
+    store::definitions::Kind,
     template::{Template, TemplateSource},
 };
 
@@ -41,6 +45,8 @@ pub struct DefinitionSet {
     pub lists: BTreeMap<String, PathOrBytes>,
     /// How many rows each of them had when it was read.
     pub rows: BTreeMap<String, u64>,
+    /// What of this is as it is stored, because nothing else said what it is.
+    pub taken_over: TakenOver,
 }
 
 impl DefinitionSet {
@@ -57,7 +63,40 @@ impl DefinitionSet {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn from_source(source: &dyn Source) -> Result<Self, Problems> {
-        reader::read(source)
+        reader::read(source, &Stored::nothing())
+    }
+
+    /// Reads from wherever the files are, over what is stored: what they do not say is as it is stored, and files may name it.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, and with what is stored if they change what it stands on.
+    pub fn over(source: &dyn Source, stored: &Stored) -> Result<Self, Problems> {
+        reader::read(source, &Stored { organization: None, ..stored.clone() })
+    }
+
+    /// The organization that these files are about, if that much of them can be read. Blocks.
+    pub fn organization_in(source: &dyn Source) -> Option<OrgId> {
+        let text = String::from_utf8(source.read(files::ORGANIZATION).ok()?).ok()?;
+        text.parse::<toml::Table>().ok()?.get("id")?.as_str()?.parse().ok()
+    }
+
+    /// Whether a definition is in the set.
+    pub(super) fn has(&self, kind: Kind, name: &str) -> bool {
+        match kind {
+            Kind::Account => self.accounts.contains_key(name),
+            Kind::Channel => self.channels.contains_key(name),
+            Kind::Template => self.templates.contains_key(name),
+            Kind::Configuration => self.configurations.contains_key(name),
+            Kind::Hook => self.hooks.contains_key(name),
+            Kind::Endpoint => self.endpoints.contains_key(name),
+            Kind::List => self.lists.contains_key(name),
+        }
+    }
+
+    /// Whether a definition is as it is stored.
+    pub(super) fn has_taken_over(&self, kind: Kind, name: &str) -> bool {
+        self.taken_over.names.contains(&(kind, name.to_owned()))
     }
 
     /// What is worth knowing before it is applied: when schedules fire next, and what cannot be carried as it is defined.
@@ -79,7 +118,7 @@ impl DefinitionSet {
             let slugs = template.iter().flat_map(|template| {
                 template.required_slugs().iter().map(|slug| template.slug_spelling(slug).to_owned())
             });
-            needs.add(channel_type, slugs.collect(), user.attested());
+            needs.add(&user.name, channel_type, slugs.collect(), user.attested());
         }
         needs
     }

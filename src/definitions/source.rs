@@ -4,6 +4,8 @@ use std::{fs, io, path::PathBuf};
 
 use include_dir::{Dir, include_dir};
 
+use crate::domain::definition::List;
+
 /// A tree of files. Paths are relative, with `/` between their parts; `..` may lead out of the organization's folder.
 pub trait Source {
     /// What lies in a folder, by name, in order; `None` if there is no such folder.
@@ -35,6 +37,8 @@ pub enum Outside {
     Files,
     /// Nothing but the starter library.
     Starter,
+    /// Nothing that can be seen from here. Templates are those that are stored, then the starter library's.
+    Unseen,
 }
 
 /// Something in a folder.
@@ -62,6 +66,8 @@ pub enum PathOrBytes {
     Path(PathBuf),
     /// In the binary.
     Bytes(&'static [u8]),
+    /// In the store: its entries were judged when they came in, and there is no file.
+    Stored(List),
 }
 
 impl PathOrBytes {
@@ -73,6 +79,7 @@ impl PathOrBytes {
         match self {
             Self::Path(path) => Ok(Box::new(fs::File::open(path)?)),
             Self::Bytes(bytes) => Ok(Box::new(*bytes)),
+            Self::Stored(_) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Templates from files: the organization's own, all of them; of the library, those that a configuration uses.
+//! Templates from files: the organization's own, all of them; of the library, those that a configuration uses; and those that
+//! are stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     files::{self, is_ignored},
     page::Page,
     problem::Problem,
     source::{FoundKind, Outside, Source},
+    stored::Stored,
 };
 use crate::template::{CompilePlace, MANIFEST, SourceFault, Template, TemplateSource, starter};
 
@@ -16,10 +18,21 @@ pub(super) const FOLDER: &str = "templates";
 /// The templates that can be used, read when they are asked for.
 pub(super) struct Library<'a> {
     source: &'a dyn Source,
-    /// By name: the folder, or `None` for one that is compiled into the binary.
-    known: BTreeMap<String, Option<String>>,
+    stored: &'a Stored,
+    known: BTreeMap<String, Place>,
     read: BTreeMap<String, Option<(TemplateSource, Template)>>,
     extent: Extent,
+}
+
+/// Where a template is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// In a folder of this folder.
+    Folder(String),
+    /// Compiled into the binary.
+    Starter,
+    /// In the store.
+    Stored,
 }
 
 /// Whether all templates were found.
@@ -33,17 +46,46 @@ enum Extent {
 
 impl<'a> Library<'a> {
     /// Finds the templates: the organization's own folder, then the one that `organization.toml` names; else the starter
-    /// library. The own ones are read at once.
-    pub fn open(source: &'a dyn Source, named: Option<(&Page, &str)>, problems: &mut Vec<Problem>) -> Self {
-        let mut library = Self { source, known: BTreeMap::new(), read: BTreeMap::new(), extent: Extent::All };
-        let mut starter_too = named.is_none();
+    /// library. The own ones are read at once, and so are those that are stored: they come after a library's where a file
+    /// wants that one, and before it elsewhere.
+    pub fn open(
+        source: &'a dyn Source,
+        stored: &'a Stored,
+        named: Option<(&Page, &str)>,
+        wanted: &BTreeSet<String>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut library = Self { source, stored, known: BTreeMap::new(), read: BTreeMap::new(), extent: Extent::All };
+        let own = library.folders(FOLDER, problems);
+        let unseen = source.outside() == Outside::Unseen;
+        if unseen {
+            library.add_starter();
+        } else {
+            library.add_library(named, own.is_some(), problems);
+        }
+        for name in stored
+            .templates()
+            .filter(|name| unseen || !wanted.contains(*name) || !library.known.contains_key(*name))
+            .collect::<Vec<_>>()
+        {
+            library.known.insert(name.to_owned(), Place::Stored);
+        }
+        library.add(FOLDER, own.clone().unwrap_or_default());
+        let at_once = own.unwrap_or_default().into_iter().chain(library.stored_ones());
+        at_once.collect::<Vec<_>>().iter().for_each(|name| drop(library.get(name, problems)));
+        library
+    }
+
+    /// The folder that `organization.toml` names, or the starter library.
+    fn add_library(&mut self, named: Option<(&Page, &str)>, has_own: bool, problems: &mut Vec<Problem>) {
+        let mut starter_too = named.is_none() && !has_own;
         if let Some((page, folder)) = named {
             let folder = folder.trim_end_matches('/');
-            match library.folders(folder, problems) {
-                Some(names) => library.add(folder, names),
-                None if source.outside() == Outside::Starter && folder.starts_with("..") => starter_too = true,
+            match self.folders(folder, problems) {
+                Some(names) => self.add(folder, names),
+                None if self.source.outside() == Outside::Starter && folder.starts_with("..") => starter_too = true,
                 None => {
-                    library.extent = Extent::Some;
+                    self.extent = Extent::Some;
                     let message = format!(
                         "there is no folder \"{folder}\"; expected the path of a folder of templates, seen from this file"
                     );
@@ -51,18 +93,19 @@ impl<'a> Library<'a> {
                 }
             }
         }
-        let own = library.folders(FOLDER, problems);
-        starter_too &= own.is_none() || named.is_some();
         if starter_too {
-            library.known.extend(starter().unwrap_or_default().into_keys().map(|name| (name, None)));
+            self.add_starter();
         }
-        if let Some(names) = own {
-            library.add(FOLDER, names.clone());
-            names.iter().for_each(|name| {
-                library.get(name, problems);
-            });
-        }
-        library
+    }
+
+    fn add_starter(&mut self) {
+        let names = starter().unwrap_or_default().into_keys();
+        self.known.extend(names.map(|name| (name, Place::Starter)));
+    }
+
+    fn stored_ones(&self) -> Vec<String> {
+        let stored = self.known.iter().filter(|(_, place)| **place == Place::Stored);
+        stored.map(|(name, _)| name.clone()).collect()
     }
 
     /// Every template's name.
@@ -77,27 +120,37 @@ impl<'a> Library<'a> {
 
     /// A template, compiled; `None` if there is none, or it is not good, which is then said once.
     pub fn get(&mut self, name: &str, problems: &mut Vec<Problem>) -> Option<&Template> {
-        let folder = self.known.get(name)?.clone();
+        let place = self.known.get(name)?.clone();
         if !self.read.contains_key(name) {
-            let read = match folder {
-                Some(folder) => self.read_folder(&format!("{folder}/{name}"), problems),
-                None => starter().ok().and_then(|mut all| all.remove(name)).map(|source| (source, None)),
+            let (folder, read) = match place {
+                Place::Folder(folder) => {
+                    let folder = format!("{folder}/{name}");
+                    let read = self.read_folder(&folder, problems);
+                    (folder, read)
+                }
+                Place::Starter => {
+                    let source = starter().ok().and_then(|mut all| all.remove(name));
+                    (format!("{FOLDER}/{name}"), source.map(|source| (source, None)))
+                }
+                Place::Stored => {
+                    let (file, source) = self.stored.template(name)?;
+                    (file, Some((source, None)))
+                }
             };
-            let place = self.known.get(name).cloned().flatten().unwrap_or_else(|| FOLDER.to_owned());
-            let folder = format!("{place}/{name}");
             let compiled = read.and_then(|(source, page)| compile(&folder, source, page.as_ref(), problems));
             self.read.insert(name.to_owned(), compiled);
         }
         self.read.get(name)?.as_ref().map(|(_, template)| template)
     }
 
-    /// Everything that was asked for.
-    pub fn into_templates(self) -> BTreeMap<String, TemplateSource> {
-        self.read.into_iter().filter_map(|(name, read)| Some((name, read?.0))).collect()
+    /// Everything that was asked for, and the names of what of it is stored.
+    pub fn into_templates(self) -> (BTreeMap<String, TemplateSource>, Vec<String>) {
+        let stored = self.stored_ones();
+        (self.read.into_iter().filter_map(|(name, read)| Some((name, read?.0))).collect(), stored)
     }
 
     fn add(&mut self, folder: &str, names: Vec<String>) {
-        self.known.extend(names.into_iter().map(|name| (name, Some(folder.to_owned()))));
+        self.known.extend(names.into_iter().map(|name| (name, Place::Folder(folder.to_owned()))));
     }
 
     fn folders(&self, folder: &str, problems: &mut Vec<Problem>) -> Option<Vec<String>> {

@@ -15,6 +15,18 @@ pub enum SecretRef {
     Env(String),
     /// In the file at this path, relative to the working directory: `{ file = "PATH" }`.
     File(PathBuf),
+    /// Here, encrypted: `{ sealed = "…" }`. The API writes these; nobody does by hand.
+    Sealed(Sealed),
+}
+
+/// A secret as it is kept at rest: what only herald's own seal key opens, and only where it was sealed for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Sealed(pub String);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(…)")
+    }
 }
 
 impl fmt::Display for SecretRef {
@@ -22,6 +34,7 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Sealed(_) => f.write_str("the sealed secret"),
         }
     }
 }
@@ -65,6 +78,7 @@ impl<'de> Visitor<'de> for Reference {
             let reference = match key.as_str() {
                 "env" => SecretRef::Env(text(&mut map, "env", is_variable_name)?),
                 "file" => SecretRef::File(text(&mut map, "file", |path| !path.is_empty())?.into()),
+                "sealed" => SecretRef::Sealed(Sealed(text(&mut map, "sealed", is_base64)?)),
                 other => return Err(A::Error::custom(format_args!("unknown key \"{other}\": {HOW}"))),
             };
             if found.replace(reference).is_some() {
@@ -76,7 +90,11 @@ impl<'de> Visitor<'de> for Reference {
 }
 
 fn text<'de, A: MapAccess<'de>>(map: &mut A, key: &str, fits: fn(&str) -> bool) -> Result<String, A::Error> {
-    let expected = if key == "env" { "the name of an environment variable (letters, digits, _)" } else { "a path" };
+    let expected = match key {
+        "env" => "the name of an environment variable (letters, digits, _)",
+        "sealed" => "what herald itself has sealed",
+        _ => "a path",
+    };
     map.next_value::<String>()
         .ok()
         .filter(|value| fits(value))
@@ -86,4 +104,8 @@ fn text<'de, A: MapAccess<'de>>(map: &mut A, key: &str, fits: fn(&str) -> bool) 
 fn is_variable_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_base64(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='))
 }

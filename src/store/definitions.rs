@@ -1,7 +1,9 @@
-//! Definitions: kept as they were written, versioned, all of an apply or nothing.
+//! Definitions: kept as they were written, versioned. What changes them is in `saving`.
+
+mod saving;
 
 use crate::domain::{
-    definition::{Endpoint, Organization},
+    definition::Organization,
     id::{OrgId, TemplateId},
     time::Timestamp,
 };
@@ -9,8 +11,9 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Tx, args},
-    endpoints,
 };
+
+pub use saving::{Base, Firing, InTheWay, Save, Saved};
 
 /// What kind of thing a definition defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +65,8 @@ pub struct Definition {
     pub body: String,
     /// Raised by every change.
     pub version: i64,
+    /// When it was last changed.
+    pub changed_at: Timestamp,
 }
 
 /// What an apply does to one definition.
@@ -89,42 +94,6 @@ pub struct NewDefinition {
 }
 
 impl Store {
-    /// Saves an organization and definitions, all or nothing; what is not named stays as it is. Returns what was done to the
-    /// organization and to each definition, in order.
-    pub async fn save_definitions(
-        &self,
-        org: &Organization,
-        new: &[NewDefinition],
-        now: Timestamp,
-    ) -> Result<(Change, Vec<Change>), StoreError> {
-        let mut tx = self.begin().await?;
-        let settings = serde_json::json!(org).to_string();
-        let allowance = org.allowance();
-        let (limit, reserved) =
-            (i64::try_from(allowance.limit).unwrap_or(i64::MAX), i64::from(allowance.reserved_percent));
-        // Made at once if it is new: whoever applies the same organization waits here.
-        let sql = "INSERT INTO organizations (org_id, settings, quota_limit, quota_reserved, revision) VALUES ($1, $2, $3, $4, 0)
-            ON CONFLICT (org_id) DO NOTHING";
-        let created = tx.execute(sql, args![org.id.as_str(), settings.as_str(), limit, reserved]).await?;
-        let sql = "SELECT settings FROM organizations WHERE org_id = $1 LOCKED ROWS";
-        let organization = match tx.row(sql, args![org.id.as_str()]).await? {
-            _ if created == 1 => Change::Created,
-            Some(row) if row.text(0)? == settings => Change::Unchanged,
-            Some(_) | None => Change::Changed,
-        };
-        let known = definitions(&mut tx, &org.id).await?;
-        let mut changes = Vec::with_capacity(new.len());
-        for definition in new {
-            changes.push(save(&mut tx, &org.id, &known, definition, now).await?);
-        }
-        if organization != Change::Unchanged || changes.iter().any(|change| *change != Change::Unchanged) {
-            let sql = "UPDATE organizations SET settings = $2, quota_limit = $3, quota_reserved = $4, revision = revision + 1 WHERE org_id = $1";
-            tx.execute(sql, args![org.id.as_str(), settings, limit, reserved]).await?;
-        }
-        tx.commit().await?;
-        Ok((organization, changes))
-    }
-
     /// The organization, and the revision of its definitions.
     pub async fn organization(&self, org: &OrgId) -> Result<Option<(Organization, i64)>, StoreError> {
         let row =
@@ -157,8 +126,7 @@ impl Store {
     }
 }
 
-const DEFINITIONS: &str =
-    "SELECT kind, definition_id, name, body, version FROM definitions WHERE org_id = $1 ORDER BY kind, name";
+const DEFINITIONS: &str = "SELECT kind, definition_id, name, body, version, changed_at FROM definitions WHERE org_id = $1 ORDER BY kind, name";
 
 fn read_definition(row: &super::db::Row) -> Result<Definition, StoreError> {
     let kind = row.text(0)?;
@@ -170,39 +138,10 @@ fn read_definition(row: &super::db::Row) -> Result<Definition, StoreError> {
         name: row.text(2)?.to_owned(),
         body: row.text(3)?.to_owned(),
         version: row.int(4)?,
+        changed_at: Timestamp::from_millis(row.int(5)?),
     })
 }
 
 async fn definitions(tx: &mut Tx<'_>, org: &OrgId) -> Result<Vec<Definition>, StoreError> {
     tx.rows(DEFINITIONS, args![org.as_str()]).await?.iter().map(read_definition).collect()
-}
-
-async fn save(
-    tx: &mut Tx<'_>,
-    org: &OrgId,
-    known: &[Definition],
-    new: &NewDefinition,
-    now: Timestamp,
-) -> Result<Change, StoreError> {
-    let before = known.iter().find(|old| old.kind == new.kind && old.name == new.name);
-    let (id, version, change) = match before {
-        Some(old) if old.body == new.body => return Ok(Change::Unchanged),
-        Some(old) => (old.id.as_str(), old.version + 1, Change::Changed),
-        None => (new.fresh_id.as_str(), 1, Change::Created),
-    };
-    let sql = "INSERT INTO definitions (org_id, kind, definition_id, name, body, version, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (org_id, kind, definition_id) DO UPDATE SET body = excluded.body, version = excluded.version, changed_at = excluded.changed_at";
-    let args = args![org.as_str(), new.kind.as_str(), id, new.name.as_str(), new.body.as_str(), version, now.millis()];
-    tx.execute(sql, args).await?;
-    if new.kind == Kind::Template {
-        let sql = "INSERT INTO template_versions (org_id, template_id, version, source) VALUES ($1, $2, $3, $4)";
-        tx.execute(sql, args![org.as_str(), id, version, new.body.as_str()]).await?;
-    }
-    if new.kind == Kind::Endpoint {
-        let damaged =
-            |problem: serde_json::Error| StoreError::Damaged { column: "body".into(), problem: problem.to_string() };
-        let endpoint: Endpoint = serde_json::from_str(&new.body).map_err(damaged)?;
-        endpoints::subscribe(tx, org, &new.name, &endpoint, now).await?;
-    }
-    Ok(change)
 }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/0007_cases.sql")),
     (11, include_str!("../../migrations/0011_door.sql")),
     (12, include_str!("../../migrations/0012_as_written.sql")),
+    (13, include_str!("../../migrations/0013_definitions.sql")),
 ];
 
 /// The version that this herald brings a database to.

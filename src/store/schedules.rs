@@ -81,7 +81,8 @@ impl Store {
     }
 }
 
-async fn set_schedule(
+/// Says when a configuration fires next, and wakes the lane. [`rest_schedules`] belongs after it.
+pub(super) async fn set_schedule(
     tx: &mut Tx<'_>,
     org: &OrgId,
     configuration: ConfigurationId,
@@ -107,7 +108,7 @@ async fn set_schedule(
 }
 
 /// The lane sleeps until the earliest firing, or the end of the earliest lease.
-async fn rest_schedules(tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
+pub(super) async fn rest_schedules(tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
     lanes::lock(tx, org, LaneKind::Schedules).await?;
     let sql = "SELECT MIN(CASE WHEN fires_at > lease_until THEN fires_at ELSE lease_until END) FROM schedules WHERE org_id = $1";
     let next = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
