@@ -6,6 +6,7 @@ mod consent;
 mod demo;
 mod follow;
 mod key;
+mod list;
 mod out;
 mod progress;
 mod run;
@@ -85,6 +86,9 @@ enum Command {
     /// Who may be written to and who may not.
     #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
     Consent(consent::Command),
+    /// Stored audiences.
+    #[command(subcommand, after_help = "Example: herald list import customers --csv customers.csv")]
+    List(list::Command),
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
@@ -179,6 +183,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Run(command) => run::run(context, command).await,
             Command::Timeline(args) => timeline::run(context, args).await,
             Command::Consent(command) => consent::run(context, command).await,
+            Command::List(command) => list::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Key(command) => key::run(context, command).await,
         }

@@ -9,6 +9,7 @@ mod set;
 
 mod apply;
 mod lists;
+mod one_list;
 mod plan;
 mod token;
 
@@ -25,6 +26,7 @@ mod source;
 mod stored;
 
 pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
+pub use one_list::{BadRows, NotPut, NotRemoved, PutList, put_list, remove_list, users_of};
 pub use problem::{Notice, Problem, Problems};
 pub use set::DefinitionSet;
 pub use source::{Embedded, Found, FoundKind, OnDisk, Outside, PathOrBytes, Source, acme, acme_customers};

@@ -15,7 +15,7 @@ mod hooks;
 mod key_routes;
 pub mod keys;
 mod limit;
-mod lists;
+pub mod lists;
 mod messages;
 mod once;
 mod openapi;

@@ -118,7 +118,7 @@ struct DryRun {
 
 /// One thing that is wrong with one row.
 #[derive(Serialize, ToSchema)]
-struct RowError {
+pub struct RowError {
     /// The line on which the row begins; the header is line 1. Null for what has no line.
     line: Option<u64>,
     /// The column as the file has it; empty if the whole row is meant.
@@ -207,7 +207,8 @@ fn texts(texts: &BTreeMap<String, TextFigures>) -> BTreeMap<String, TextView> {
     texts.iter().map(|(locale, figures)| (locale.clone(), view(figures))).collect()
 }
 
-fn row_error(problem: &RowProblem) -> RowError {
+/// What is wrong with a row, as it is answered.
+pub fn row_error(problem: &RowProblem) -> RowError {
     RowError {
         line: Some(problem.line),
         column: problem.column.clone(),
@@ -317,7 +318,7 @@ fn not_begun(problem: NotBegun) -> Problem {
 }
 
 /// What is wrong with a file as a whole, with where, and with the columns that were missed and found.
-pub(super) fn not_a_file(problem: &FileProblem) -> Problem {
+pub fn not_a_file(problem: &FileProblem) -> Problem {
     let said = unprocessable(problem.code(), problem.to_string());
     match problem {
         FileProblem::Io(_) | FileProblem::Spill(_) => {
