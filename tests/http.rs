@@ -17,6 +17,10 @@ mod conversations;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/lists.rs"]
+mod lists;
+#[path = "http/uploads.rs"]
+mod uploads;
 
 use herald::{
     definitions,

@@ -11,6 +11,8 @@ mod automatic;
 mod control;
 #[path = "journeys/conversations.rs"]
 mod conversations;
+#[path = "journeys/files.rs"]
+mod files;
 #[path = "journeys/instant.rs"]
 mod instant;
 #[path = "journeys/operator.rs"]
@@ -47,6 +49,8 @@ macro_rules! journeys {
 
 journeys! {
     instant::a_file_with_every_kind_of_row;
+    files::rejected_rows_are_corrected_and_nothing_goes_twice;
+    files::a_report_is_the_file_itself;
     automatic::signed_events_become_messages;
     automatic::events_that_come_together_share_a_request;
     scheduled::a_schedule_fires_once_for_two_schedulers;
