@@ -4,12 +4,7 @@ mod views;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{State, rejection::JsonRejection},
-    http::StatusCode,
-};
+use axum::{Json, body::Body, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api, Shared,
     auth::{Admin, Reader, Sender},
+    body::Body as JsonBody,
     problem::{FieldError, Problem},
     query::{self, Path, Query},
     spool::spool,
@@ -34,8 +30,8 @@ use crate::{
     },
     store::consents::{Consent, ConsentChange, StoredConsent},
 };
-use views::{ConsentView, ImportView, PersonView, RowProblemView, consent};
-pub use views::{imported, of_person};
+use views::{ConsentView, ImportView, PersonView, consent};
+pub use views::{RowProblemView, imported, of_person};
 
 /// The most that one page holds.
 const PAGE: i64 = 100;
@@ -156,10 +152,10 @@ async fn set(
     State(api): Shared,
     sender: Sender,
     number: Result<Path<String>, Problem>,
-    body: Result<Json<SetBody>, JsonRejection>,
+    body: Result<JsonBody<SetBody>, Problem>,
 ) -> Result<Json<PersonView>, Problem> {
     let person = query::number_of(number, country(&api.books, &sender.org).await?)?;
-    let SetBody { channel, state, note } = query::body(body)?;
+    let SetBody { channel, state, note } = body?.value;
     let mut errors = Vec::new();
     let mut wrong = |pointer: &str, detail: String| errors.push(FieldError { pointer: pointer.to_owned(), detail });
     let channel_type = channel.map(|text| text.parse::<ChannelType>()).transpose();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{State, rejection::JsonRejection},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api, Shared,
     auth::{Reader, Sender},
+    body::Body,
     problem::{FieldError, Problem},
     query::{self, Path, Query},
 };
@@ -89,9 +90,8 @@ async fn list(
 #[serde(deny_unknown_fields)]
 struct ShowQuery {
     /// The place of the last message of the page before.
-    #[serde(default)]
-    #[param(minimum = 0)]
-    after: i64,
+    #[param(value_type = Option<u32>)]
+    after: Option<String>,
 }
 
 /// A conversation with a page of what was said in it, in order.
@@ -127,8 +127,9 @@ async fn show(
 ) -> Result<Json<ThreadView>, Problem> {
     let parsed: ConversationId = id.parse().map_err(|_| missing(&id))?;
     let book = api.books.current(&reader.org).await?.ok_or_else(|| missing(&id))?;
-    let limit = usize::try_from(PAGE).unwrap_or(1);
-    let found = thread(&api.store, &api.books, &book, parsed, asked.after, limit).await?.ok_or_else(|| missing(&id))?;
+    let after: Option<u32> = query::cursor(asked.after)?;
+    let (after, limit) = (after.map_or(0, i64::from), usize::try_from(PAGE).unwrap_or(1));
+    let found = thread(&api.store, &api.books, &book, parsed, after, limit).await?.ok_or_else(|| missing(&id))?;
     Ok(Json(ThreadView {
         conversation: conversation(&found.conversation),
         messages: found.said.iter().map(said).collect(),
@@ -178,11 +179,11 @@ async fn answer(
     sender: Sender,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<AnswerBody>, JsonRejection>,
+    body: Result<Body<AnswerBody>, Problem>,
 ) -> Result<Response, Problem> {
     let conversation: ConversationId = id.parse().map_err(|_| missing(&id))?;
     let key = query::idempotency_key(&headers)?;
-    let AnswerBody { text, media } = query::body(body)?;
+    let AnswerBody { text, media } = body?.value;
     let book = api.books.current(&sender.org).await?.ok_or_else(|| missing(&id))?;
     let answer = Answer { conversation, text, media, key, author: sender.actor() };
     let answered = answers::answer(&api.store, &api.clock, &book, answer).await?;

@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api, Shared,
     auth::{Admin, Reader},
+    consents::RowProblemView,
     problem::Problem,
     query::{self, Path, Query},
     spool::{broken_off, spool_named},
@@ -139,10 +140,16 @@ async fn put(
     let file = spool_named(chunks, None, api.max_upload_bytes).await?;
     let attested = (asked.opted_in == Some(true)).then_some(OptIn::Yes);
     let put = PutList { org: admin.org, name, path: file.path(), attested };
-    let (list, change) = definitions::put_list(&api.store, &api.books, &api.clock, &put).await.map_err(not_put)?;
-    let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
-    let book = book(&api, &put.org).await?;
-    Ok((status, Json(PutAnswer { list: ListView::of(&book, &put.name, &list), change: change_name(change) })))
+    // Whoever asked may go away while a large file is taken in: the work is done all the same.
+    let done = tokio::spawn(async move {
+        let (list, change) = definitions::put_list(&api.store, &api.books, &api.clock, &put).await.map_err(not_put)?;
+        drop(file);
+        let status = if change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
+        let book = book(&api, &put.org).await?;
+        let list = ListView::of(&book, &put.name, &list);
+        Ok((status, Json(PutAnswer { list, change: change_name(change) })))
+    });
+    done.await.map_err(|_| Problem::unavailable("taking the list in broke off; try again"))?
 }
 
 fn is_csv(headers: &HeaderMap) -> bool {
@@ -232,7 +239,7 @@ fn not_put(problem: NotPut) -> Problem {
             .with("invalid", bad.invalid)
             .with("duplicates", bad.duplicates)
             .with("summary", bad.summary.to_string())
-            .with_errors(bad.problems.iter().map(uploads::row_error)),
+            .with_errors(bad.problems.iter().map(RowProblemView::of)),
         NotPut::Busy(_) => Problem::new(StatusCode::CONFLICT, "being_taken_in", detail).retry_after(5),
         NotPut::Apply(problem) => not_applied(problem),
         NotPut::Store(problem) => problem.into(),

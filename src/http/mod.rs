@@ -6,6 +6,7 @@ mod accounts;
 mod auth;
 mod body;
 mod callbacks;
+pub mod codes;
 pub mod consents;
 mod conversations;
 mod doors;
@@ -28,6 +29,7 @@ mod schemas;
 mod spool;
 mod stream;
 pub mod timeline;
+mod try_it;
 mod uploads;
 pub mod views;
 
@@ -112,16 +114,25 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(ops::routes())
 }
 
-/// Every route.
-pub fn router(api: Arc<Api>) -> Router {
-    let largest = DefaultBodyLimit::max(api.max_body_bytes);
+/// Every route, and the API's description.
+fn routes() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
     let (described, document) = described().split_for_parts();
-    described
-        .route("/openapi.json", get(async || Json(document)))
+    let document = openapi::complete(document);
+    let shown = document.clone();
+    let routes = described
+        .route("/openapi.json", get(async || Json(shown)))
+        .merge(try_it::routes())
         .route("/callbacks/{token}", any(callbacks::receive))
         .fallback(async || Problem::not_found("there is nothing at this path"))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(largest)
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
+    (routes, document)
+}
+
+/// herald's HTTP server.
+pub fn router(api: Arc<Api>) -> Router {
+    let (routes, _) = routes();
+    routes
+        .layer(DefaultBodyLimit::max(api.max_body_bytes))
         .layer(middleware::from_fn(limit::told))
         .layer(middleware::from_fn_with_state(api.clone(), measure))
         .with_state(api)

@@ -1,5 +1,7 @@
 //! Errors as RFC 9457 `application/problem+json`, with a stable `code`.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -7,8 +9,9 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::keys::Scope;
+use super::{codes::AnswerCode, consents::RowProblemView, keys::Scope};
 use crate::{engine::NotWritten, store::StoreError};
 
 /// An answer that is not what was asked for.
@@ -24,12 +27,47 @@ pub struct Problem {
 }
 
 /// What is wrong with one part of what was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Which part: a JSON pointer.
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
+}
+
+/// An answer that is not what was asked for, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemView<'p> {
+    /// Always `about:blank`: the code says what kind of problem it is.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    #[schema(value_type = AnswerCode)]
+    code: &'static str,
+    /// What is wrong, where, and what was expected.
+    detail: &'p str,
+    /// Everything that is wrong with what was sent, as far as it can be told apart.
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    #[schema(value_type = Vec<ErrorView>, required = false)]
+    errors: &'p [Value],
+    /// What else a program may want to know of this kind of problem: the run, the line, the columns.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: BTreeMap<&'static str, Value>,
+}
+
+/// What is wrong with one part of what was sent.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "says how errors look; each is written as what it is")]
+pub(super) enum ErrorView {
+    /// With a part of a body.
+    Field(FieldError),
+    /// With a row of a file.
+    Row(RowProblemView),
 }
 
 impl Problem {
@@ -132,13 +170,9 @@ impl From<NotWritten> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let mut body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
-        if !self.errors.is_empty() {
-            body["errors"] = json!(self.errors);
-        }
-        for (name, value) in self.more {
-            body[name] = value;
-        }
+        let (status, code, detail, errors) = (self.status.as_u16(), self.code, &self.detail, &self.errors);
+        let more = self.more.into_iter().collect();
+        let body = ProblemView { r#type: "about:blank", title, status, code, detail, errors, more };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

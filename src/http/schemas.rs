@@ -35,7 +35,7 @@ fn text(pattern: Option<&str>, format: Option<SchemaFormat>, description: &str) 
 }
 
 /// One of a few words.
-fn word(words: impl IntoIterator<Item = &'static str>, description: &str) -> RefOr<Schema> {
+pub(super) fn word(words: impl IntoIterator<Item = &'static str>, description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(SchemaType::new(Type::String))
         .enum_values(Some(words))

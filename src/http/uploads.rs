@@ -38,8 +38,8 @@ use crate::{
     },
     store::once::Hold,
 };
+pub(super) use answer::not_a_file;
 use answer::{DryRunAnswer, RunAnswer};
-pub(super) use answer::{not_a_file, row_error};
 use asked::{Asked, AudienceBody, Options, Recipients};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {

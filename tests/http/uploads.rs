@@ -41,6 +41,7 @@ async fn a_file_is_looked_at_refused_sent_and_not_sent_again() {
     assert_eq!(
         dry["errors"][0],
         json!({ "line": 5, "column": "Phone Number", "value": "12", "code": "invalid_number",
+            "detail": "line 5, column Phone Number: \"12\" has no leading +; expected international form, like +4915112345678 (or set the organization's default_country)",
             "reason": "has no leading +; expected international form, like +4915112345678 (or set the organization's default_country)" })
     );
     assert_eq!(dry["columns"][0], json!({ "name": "Phone Number", "means": "recipient" }));

@@ -17,14 +17,15 @@ use utoipa::ToSchema;
 use crate::{
     domain::run::{REQUEST_SIZE, Run, Sums},
     http::{
+        consents::RowProblemView,
         exports::csv,
-        problem::Problem,
+        problem::{ErrorView, FieldError, Problem},
         views::{self, Audit, RunView},
     },
     intake::{
         audience::{self, NotStarted},
         begin::NotBegun,
-        csv::{FileProblem, Rejected, RowProblem, columns::Column},
+        csv::{FileProblem, Rejected, columns::Column},
         upload::{FileFigures, NotSent, Preview, Started, TextFigures},
     },
     template::{Encoding, segments},
@@ -109,24 +110,12 @@ struct DryRun {
     /// What is to be mended, as an instruction; empty if nothing is.
     summary: String,
     /// What is wrong, in the file's order: the first 1,000.
-    errors: Vec<RowError>,
+    #[schema(value_type = Vec<ErrorView>)]
+    errors: Vec<Value>,
     /// The file's own columns, and what each means.
     columns: Vec<ColumnView>,
     /// What would be said, by locale.
     texts: BTreeMap<String, TextView>,
-}
-
-/// One thing that is wrong with one row.
-#[derive(Serialize, ToSchema)]
-pub struct RowError {
-    /// The line on which the row begins; the header is line 1. Null for what has no line.
-    line: Option<u64>,
-    /// The column as the file has it; empty if the whole row is meant.
-    column: String,
-    /// What stands there.
-    value: String,
-    code: &'static str,
-    reason: String,
 }
 
 /// A column of a file.
@@ -169,7 +158,7 @@ impl DryRunAnswer {
             requests: checked.valid.div_ceil(REQUEST_SIZE as u64),
             segments: preview.texts.values().map(|text| text.segments).sum(),
             summary: checked.summary.to_string(),
-            errors: checked.problems.iter().map(row_error).collect(),
+            errors: checked.problems.iter().map(|problem| json!(RowProblemView::of(problem))).collect(),
             columns: checked.columns.iter().map(column).collect(),
             texts: texts(&preview.texts),
         };
@@ -186,7 +175,7 @@ impl DryRunAnswer {
             requests: preview.good.div_ceil(REQUEST_SIZE as u64),
             segments: preview.texts.values().map(|text| text.segments).sum(),
             summary: preview.summary(),
-            errors: preview.problems.iter().map(bad_contact).collect(),
+            errors: preview.problems.iter().map(|bad| json!(bad_contact(bad))).collect(),
             columns: Vec::new(),
             texts: texts(&preview.texts),
         };
@@ -207,25 +196,8 @@ fn texts(texts: &BTreeMap<String, TextFigures>) -> BTreeMap<String, TextView> {
     texts.iter().map(|(locale, figures)| (locale.clone(), view(figures))).collect()
 }
 
-/// What is wrong with a row, as it is answered.
-pub fn row_error(problem: &RowProblem) -> RowError {
-    RowError {
-        line: Some(problem.line),
-        column: problem.column.clone(),
-        value: problem.value.clone(),
-        code: problem.kind.code(),
-        reason: problem.kind.to_string(),
-    }
-}
-
-fn bad_contact(bad: &audience::BadContact) -> RowError {
-    RowError {
-        line: None,
-        column: bad.refused.field.clone(),
-        value: bad.what.clone(),
-        code: bad.refused.code,
-        reason: bad.refused.to_string(),
-    }
+fn bad_contact(bad: &audience::BadContact) -> FieldError {
+    FieldError { pointer: bad.refused.field.clone(), detail: format!("{}: {}", bad.what, bad.refused.message) }
 }
 
 /// The rejected rows of a file, as a file.
@@ -262,7 +234,7 @@ pub(super) fn not_sent(problem: NotSent) -> Problem {
                 .with("invalid", checked.invalid)
                 .with("summary", checked.summary.to_string())
                 .with("rejected_csv", how)
-                .with_errors(checked.problems.iter().map(row_error))
+                .with_errors(checked.problems.iter().map(RowProblemView::of))
         }
         NotSent::AlreadySent { configuration, run } => {
             let detail = format!(
