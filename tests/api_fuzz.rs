@@ -4,7 +4,7 @@
 //! Held: no answer is a 5xx; each has a status that is described, and a body of the form that is described for it, with nothing
 //! beyond; who may not ask is told so before anything else; another organization's things are not there.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
 
 #[path = "api_fuzz/asked.rs"]
 mod asked;
@@ -18,11 +18,13 @@ mod values;
 #[expect(dead_code, reason = "the journeys need more of the stage than these tests")]
 mod support;
 
+use std::collections::BTreeMap;
+
 use asked::{Case, Sent};
 use described::{Description, Operation};
 use house::{House, Who};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::Database;
 use values::Kind;
 
@@ -30,8 +32,8 @@ use values::Kind;
 const SEED: u64 = 0x6865_7261_6c64;
 /// Requests drawn for each operation.
 const DRAWN: usize = 40;
-/// The most failures that are told.
-const TOLD: usize = 12;
+/// The most kinds of failures that are told.
+const TOLD: usize = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_as_described_on_sqlite() {
@@ -43,25 +45,75 @@ async fn the_server_is_as_described_on_postgres() {
     the_server_is_as_described(Database::Postgres).await;
 }
 
+/// A fuzzer that finds nothing holds nothing: each of these answers is a fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_as_described_is_found() {
+    let house = House::set(Database::Sqlite).await;
+    let description = Description::read(&house).await;
+    let shows = description.operations.iter().find(|one| one.name() == "GET /v1/runs/{id}").unwrap();
+    let lists = description.operations.iter().find(|one| one.name() == "GET /v1/runs").unwrap();
+    let said = house.send(&Case::plain(lists, Who::Nobody, &house.found)).await;
+    assert_eq!((said.status, description.holds(lists, &said)), (401, Ok(())));
+    let listed = house.send(&Case::plain(lists, Who::Reads, &house.found)).await;
+    let mut run = serde_json::from_str::<Value>(&listed.body).unwrap()["runs"][0].clone();
+    let answer = |status: u16, body: &Value| Sent {
+        status,
+        kind: if status < 400 { "application/json" } else { "application/problem+json" }.to_owned(),
+        allow: String::new(),
+        body: body.to_string(),
+    };
+    assert_eq!(description.holds(shows, &answer(200, &json!({ "run": run }))), Ok(()));
+    let problem = |code: &str, status: u16| json!({ "type": "about:blank", "title": "x", "status": status, "code": code, "detail": "x" });
+    assert_eq!(description.holds(shows, &answer(404, &problem("not_found", 404))), Ok(()));
+    let with = |name: &str, value: Value| {
+        let mut other = run.clone();
+        other[name] = value;
+        json!({ "run": other })
+    };
+    for (status, body, fault) in [
+        (200, with("id", json!("run_x")), "/run/id"),
+        (200, with("rows", json!("3")), "/run/rows"),
+        (200, with("status", json!("perhaps")), "/run/status"),
+        (200, with("secret", json!("x")), "/run"),
+        (200, with("finished_at", json!("yesterday")), "/run/finished_at"),
+        (200, json!({ "run": run, "more": 1 }), "more"),
+        (418, problem("not_found", 418), "is not described"),
+        (404, problem("no_such_code", 404), "/code"),
+        (404, problem("conversation_ended", 404), "http/codes.rs"),
+        (404, problem("not_found", 400), "http/codes.rs"),
+    ] {
+        let found = description.holds(shows, &answer(status, &body)).expect_err(fault);
+        assert!(found.contains(fault), "{fault} is not in: {found}");
+    }
+    run.as_object_mut().unwrap().remove("rows");
+    assert!(description.holds(shows, &answer(200, &json!({ "run": run }))).is_err(), "a field is missing");
+    house.stage.strike().await;
+}
+
 async fn the_server_is_as_described(database: Database) {
     let mut house = House::set(database).await;
     let description = Description::read(&house).await;
     house.harvest(&description).await;
     assert!(house.found.ids().len() > 5, "too little was found to ask about: {:?}", house.found);
-    let mut failures = Vec::new();
+    // One of each kind is told.
+    let mut failures: BTreeMap<String, String> = BTreeMap::new();
     let mut good = 0;
     for operation in &description.operations {
         house.new_keys().await;
         for case in cases(operation, &house) {
             let sent = house.send(&case).await;
             good += usize::from((200..300).contains(&sent.status));
-            let faults = judge(&description, operation, &house, &case, &sent);
-            failures.extend(faults.into_iter().map(|fault| format!("{fault}\n{case}\n{sent}")));
+            for fault in judge(&description, operation, &house, &case, &sent) {
+                let kind = format!("{}: {fault}", operation.name());
+                failures.entry(kind).or_insert_with(|| format!("{case}\n{sent}"));
+            }
         }
-        failures.extend(methods(operation, &description, &house).await);
+        if let Some((fault, what)) = methods(operation, &description, &house).await {
+            failures.insert(format!("{}: {fault}", operation.name()), what);
+        }
     }
-    let (count, told) = (failures.len(), failures.into_iter().take(TOLD).collect::<Vec<_>>());
-    assert!(told.is_empty(), "{count} failures; the first of them:\n\n{}", told.join("\n\n"));
+    let told: Vec<String> = failures.iter().take(TOLD).map(|(fault, what)| format!("{fault}\n{what}")).collect();
+    assert!(told.is_empty(), "{} kinds of failures; the first of them:\n\n{}", failures.len(), told.join("\n\n"));
     assert!(good > 4 * description.operations.len(), "only {good} requests were answered well: too few are good ones");
     house.stage.strike().await;
 }
@@ -112,7 +164,7 @@ fn judge(description: &Description, operation: &Operation, house: &House, case: 
 }
 
 /// A method that a path does not take is refused, with those that it takes.
-async fn methods(operation: &Operation, description: &Description, house: &House) -> Option<String> {
+async fn methods(operation: &Operation, description: &Description, house: &House) -> Option<(String, String)> {
     let taken: Vec<&str> = description.methods(&operation.path);
     let other = ["PUT", "DELETE", "PATCH", "POST", "GET", "BREW"].into_iter().find(|method| !taken.contains(method))?;
     let mut case = Case::plain(operation, Who::Admin, &house.found);
@@ -122,5 +174,5 @@ async fn methods(operation: &Operation, description: &Description, house: &House
     allowed.sort_unstable();
     let code = serde_json::from_str::<Value>(&sent.body).unwrap_or_default()["code"].clone();
     let good = sent.status == 405 && allowed == taken && code == "method_not_allowed";
-    (!good).then(|| format!("expected 405 with Allow: {taken:?}\n{case}\n{sent}"))
+    (!good).then(|| (format!("expected 405 with Allow: {taken:?}, not {allowed:?}"), format!("{case}\n{sent}")))
 }

@@ -57,6 +57,7 @@ codes! {
     invalid_cursor [400] "`after` is not what the page before named as `next`; begin with the first page.";
     invalid_event [400] "The event is not JSON of the expected shape; the detail says what is wrong.";
     invalid_idempotency_key [400] "The header `Idempotency-Key` is not 1 to 255 visible ASCII characters.";
+    invalid_key [422] "A part of the key that is to be made is not what it must be; `errors` names each.";
     invalid_name [422] "It cannot be a name; the detail says what can.";
     invalid_number [400] "The number in the path is not a possible one; write it in international form.";
     invalid_query [400] "A part of the query is unknown, missing, there twice, or not what it must be; the detail names it.";
@@ -82,6 +83,8 @@ codes! {
     session_closed [422] "WhatsApp allows free text only within 24 hours of the contact's last message.";
     stray_quote [422] "Text follows a closing quote in the file; a quote inside a quoted field is written twice.";
     too_many_columns [422] "The file has more columns than are read.";
+    too_many_requests [429] "The organization has made as many requests within the hour as are taken; try again after the seconds in the header `Retry-After`.";
+    too_many_streams [429] "As many listen already as one organization may have; end one of the streams first.";
     two_columns [422] "Two columns of the file have one meaning; keep or rename one of them.";
     two_recipient_columns [422] "Two columns of the file could hold the recipient's number; keep or rename one of them.";
     unauthorized [401] "No API key came with the request, or one that does not hold; of a hook, the signature or its time is wrong.";

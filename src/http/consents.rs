@@ -54,6 +54,7 @@ struct ListQuery {
     #[param(value_type = Option<ChannelType>)]
     channel: Option<String>,
     /// The `next` of the page before.
+    #[param(pattern = "^(sms|whatsapp)\\.[0-9]{1,15}$")]
     after: Option<String>,
 }
 

@@ -90,7 +90,7 @@ async fn list(
 #[serde(deny_unknown_fields)]
 struct ShowQuery {
     /// The place of the last message of the page before.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u64>)]
     after: Option<String>,
 }
 
@@ -127,8 +127,9 @@ async fn show(
 ) -> Result<Json<ThreadView>, Problem> {
     let parsed: ConversationId = id.parse().map_err(|_| missing(&id))?;
     let book = api.books.current(&reader.org).await?.ok_or_else(|| missing(&id))?;
-    let after: Option<u32> = query::cursor(asked.after)?;
-    let (after, limit) = (after.map_or(0, i64::from), usize::try_from(PAGE).unwrap_or(1));
+    let after: Option<u64> = query::cursor(asked.after)?;
+    let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
+    let limit = usize::try_from(PAGE).unwrap_or(1);
     let found = thread(&api.store, &api.books, &book, parsed, after, limit).await?.ok_or_else(|| missing(&id))?;
     Ok(Json(ThreadView {
         conversation: conversation(&found.conversation),

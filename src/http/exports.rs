@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 /// `status`, `code`, `reason`, `locale`, `segments`, `sent_at`, `changed_at`, `message`, `provider_id`. Where the file has a column
 /// of such a name, herald's own is called `herald_…`. Refused rows stand among the others, with the status `invalid`. Cells that a
 /// spreadsheet would run as a formula begin with an apostrophe.
-#[utoipa::path(get, path = "/v1/runs/{id}/report.csv", tag = "runs", params(("id" = RunId, Path)),
+#[utoipa::path(get, path = "/v1/runs/{id}/report.csv", tag = "runs", params(("id" = RunId, Path, description = "The run")), security(("key" = ["read"])),
     responses((status = 200, body = String, content_type = "text/csv")))]
 async fn report(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = find(&api, &reader.org, &id).await?;
@@ -48,7 +48,7 @@ async fn report(State(api): Shared, reader: Reader, Path(id): Path<String>) -> R
 ///
 /// The rows that were refused, with the file's own columns and one more, `error`, that says what is wrong. It can be corrected and
 /// sent as it is: that column is ignored.
-#[utoipa::path(get, path = "/v1/runs/{id}/rejected.csv", tag = "runs", params(("id" = RunId, Path)),
+#[utoipa::path(get, path = "/v1/runs/{id}/rejected.csv", tag = "runs", params(("id" = RunId, Path, description = "The run")), security(("key" = ["read"])),
     responses((status = 200, body = String, content_type = "text/csv")))]
 async fn rejected(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = find(&api, &reader.org, &id).await?;

@@ -17,7 +17,7 @@ use super::{
     Api, Shared,
     auth::{Admin, Reader},
     consents::RowProblemView,
-    problem::Problem,
+    problem::{More, Problem},
     query::{self, Path, Query},
     spool::{broken_off, spool_named},
     uploads,
@@ -85,7 +85,7 @@ struct PutAnswer {
 }
 
 /// Every stored list
-#[utoipa::path(get, path = "/v1/lists", tag = "lists", responses((status = 200, body = Lists)))]
+#[utoipa::path(get, path = "/v1/lists", tag = "lists", security(("key" = ["read"])), responses((status = 200, body = Lists)))]
 async fn list(State(api): Shared, reader: Reader) -> Result<Json<Lists>, Problem> {
     let book = book(&api, &reader.org).await?;
     let lists = book.lists().map(|(name, list)| ListView::of(&book, name, list)).collect();
@@ -93,7 +93,7 @@ async fn list(State(api): Shared, reader: Reader) -> Result<Json<Lists>, Problem
 }
 
 /// One stored list
-#[utoipa::path(get, path = "/v1/lists/{name}", tag = "lists", params(("name" = String, Path)),
+#[utoipa::path(get, path = "/v1/lists/{name}", tag = "lists", params(("name" = String, Path, description = "The list's name")), security(("key" = ["read"])),
     responses((status = 200, body = OneList)))]
 async fn show(State(api): Shared, reader: Reader, Path(name): Path<String>) -> Result<Json<OneList>, Problem> {
     let book = book(&api, &reader.org).await?;
@@ -121,7 +121,7 @@ struct PutQuery {
 ///
 /// The body is a CSV: a header line and one line for each person, with what every configuration that is sent to the list needs.
 /// It becomes a new version of the list as a whole, or nothing is changed. Runs that are reading go on with theirs.
-#[utoipa::path(put, path = "/v1/lists/{name}", tag = "lists", params(("name" = String, Path), PutQuery),
+#[utoipa::path(put, path = "/v1/lists/{name}", tag = "lists", params(("name" = String, Path, description = "The list's name"), PutQuery), security(("key" = ["admin"])),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = PutAnswer), (status = 201, body = PutAnswer)))]
 async fn put(
@@ -167,8 +167,8 @@ pub fn change_name(change: Change) -> &'static str {
 }
 
 /// Take a list away
-#[utoipa::path(delete, path = "/v1/lists/{name}", tag = "lists", params(("name" = String, Path)),
-    responses((status = 204)))]
+#[utoipa::path(delete, path = "/v1/lists/{name}", tag = "lists", params(("name" = String, Path, description = "The list's name")), security(("key" = ["admin"])),
+    responses((status = 204, description = "It is gone")))]
 async fn remove(State(api): Shared, admin: Admin, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let removed = definitions::remove_list(&api.store, &api.books, &api.clock, &admin.org, &name).await;
     removed.map(|()| StatusCode::NO_CONTENT).map_err(not_removed)
@@ -212,7 +212,7 @@ impl From<ListEntry> for EntryView {
 }
 
 /// The people of a list, in its order
-#[utoipa::path(get, path = "/v1/lists/{name}/entries", tag = "lists", params(("name" = String, Path), EntriesQuery),
+#[utoipa::path(get, path = "/v1/lists/{name}/entries", tag = "lists", params(("name" = String, Path, description = "The list's name"), EntriesQuery), security(("key" = ["read"])),
     responses((status = 200, body = Entries)))]
 async fn entries(
     State(api): Shared,
@@ -235,10 +235,13 @@ fn not_put(problem: NotPut) -> Problem {
         NotPut::Name(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail),
         NotPut::File(problem) => uploads::not_a_file(&problem),
         NotPut::Rows(bad) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rows", detail)
-            .with("rows", bad.rows)
-            .with("invalid", bad.invalid)
-            .with("duplicates", bad.duplicates)
-            .with("summary", bad.summary.to_string())
+            .with(More {
+                rows: Some(bad.rows),
+                invalid: Some(bad.invalid),
+                duplicates: Some(bad.duplicates),
+                summary: Some(bad.summary.to_string()),
+                ..More::default()
+            })
             .with_errors(bad.problems.iter().map(RowProblemView::of)),
         NotPut::Busy(_) => Problem::new(StatusCode::CONFLICT, "being_taken_in", detail).retry_after(5),
         NotPut::Apply(problem) => not_applied(problem),

@@ -1,7 +1,5 @@
 //! Errors as RFC 9457 `application/problem+json`, with a stable `code`.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -12,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{codes::AnswerCode, consents::RowProblemView, keys::Scope};
-use crate::{engine::NotWritten, store::StoreError};
+use crate::{domain::id::RunId, engine::NotWritten, store::StoreError};
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]
@@ -21,7 +19,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Value>,
-    more: Vec<(&'static str, Value)>,
+    more: Box<More>,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
 }
@@ -53,10 +51,83 @@ pub(super) struct ProblemView<'p> {
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     #[schema(value_type = Vec<ErrorView>, required = false)]
     errors: &'p [Value],
-    /// What else a program may want to know of this kind of problem: the run, the line, the columns.
-    #[serde(flatten)]
-    #[schema(ignore)]
-    more: BTreeMap<&'static str, Value>,
+    /// The run that stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RunId, required = false)]
+    run: Option<RunId>,
+    /// The line of the file that is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    line: Option<u64>,
+    /// The byte of the file that is meant, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    byte: Option<u64>,
+    /// What the limit is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    limit: Option<u64>,
+    /// Columns that the file lacks.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    missing: &'p [String],
+    /// Columns that the file has.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    found: &'p [String],
+    /// Columns of the file that do not go together.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    columns: &'p [String],
+    /// How many rows the file has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    rows: Option<u64>,
+    /// How many of them are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    invalid: Option<u64>,
+    /// How many repeat the number of an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    duplicates: Option<u64>,
+    /// What is to be mended, as an instruction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    summary: Option<&'p str>,
+    /// How the rows that are wrong can be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    rejected_csv: Option<&'p str>,
+}
+
+/// What else a program may want to know of a problem with a file.
+#[derive(Clone, Debug, Default)]
+pub struct More {
+    /// The run that stands in the way.
+    pub run: Option<RunId>,
+    /// The line of the file that is meant.
+    pub line: Option<u64>,
+    /// The byte of the file that is meant, from 0.
+    pub byte: Option<u64>,
+    /// What the limit is.
+    pub limit: Option<u64>,
+    /// Columns that the file lacks.
+    pub missing: Vec<String>,
+    /// Columns that the file has.
+    pub found: Vec<String>,
+    /// Columns of the file that do not go together.
+    pub columns: Vec<String>,
+    /// How many rows the file has.
+    pub rows: Option<u64>,
+    /// How many of them are wrong.
+    pub invalid: Option<u64>,
+    /// How many repeat the number of an earlier one.
+    pub duplicates: Option<u64>,
+    /// What is to be mended, as an instruction.
+    pub summary: Option<String>,
+    /// How the rows that are wrong can be had.
+    pub rejected_csv: Option<String>,
 }
 
 /// What is wrong with one part of what was sent.
@@ -78,7 +149,7 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
-            more: Vec::new(),
+            more: Box::default(),
             retry_after_s: None,
             allow: None,
         }
@@ -128,9 +199,8 @@ impl Problem {
 
     /// The same, with what else a program may want to know of it.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Serialize) -> Self {
-        self.more.push((name, json!(value)));
-        self
+    pub fn with(self, more: More) -> Self {
+        Self { more: Box::new(more), ..self }
     }
 
     /// The same, with the seconds after which another try may help.
@@ -171,8 +241,27 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let (status, code, detail, errors) = (self.status.as_u16(), self.code, &self.detail, &self.errors);
-        let more = self.more.into_iter().collect();
-        let body = ProblemView { r#type: "about:blank", title, status, code, detail, errors, more };
+        let more = &*self.more;
+        let body = ProblemView {
+            r#type: "about:blank",
+            title,
+            status,
+            code,
+            detail,
+            errors,
+            run: more.run,
+            line: more.line,
+            byte: more.byte,
+            limit: more.limit,
+            missing: &more.missing,
+            found: &more.found,
+            columns: &more.columns,
+            rows: more.rows,
+            invalid: more.invalid,
+            duplicates: more.duplicates,
+            summary: more.summary.as_deref(),
+            rejected_csv: more.rejected_csv.as_deref(),
+        };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -19,7 +19,7 @@ use crate::{
         phone::E164,
         run::RunStatus,
         time::Timestamp,
-        timeline::ActivityState,
+        timeline::{ActivityState, Place},
     },
     store::{consents::Consent, conversations::ConversationState, endpoints::DeliveryState},
 };
@@ -65,19 +65,27 @@ macro_rules! texts {
     )*};
 }
 
+/// The form of an id: its prefix, and 128 bits in Crockford's base 32.
+macro_rules! id {
+    ($prefix:literal) => {
+        Some(concat!("^", $prefix, "_[0-7][0-9A-HJKMNP-TV-Z]{25}$"))
+    };
+}
+
 const DATE_TIME: Option<SchemaFormat> = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
 
 texts! {
     Timestamp: None, DATE_TIME, "A point in time, in UTC with milliseconds";
-    RunId: Some("^run_[0-9A-Z]{26}$"), None, "A run's id";
-    MessageId: Some("^msg_[0-9A-Z]{26}_[0-9]+$"), None, "A message's id: its run and its place there";
-    ConfigurationId: Some("^cfg_[0-9A-Z]{26}$"), None, "An outbound configuration's id";
-    ConversationId: Some("^cnv_[0-9A-Z]{26}$"), None, "A conversation's id";
-    DeliveryId: Some("^dlv_[0-9A-Z]{26}$"), None, "A webhook's id";
-    ReplyId: Some("^rpl_[0-9A-Z]{26}$"), None, "An inbound message's id";
-    ConsentChangeId: Some("^cns_[0-9A-Z]{26}$"), None, "A change of consent's id";
-    KeyId: Some("^key_[0-9A-Z]{26}$"), None, "An API key's id";
+    RunId: id!("run"), None, "A run's id";
+    MessageId: Some("^msg_[0-7][0-9A-HJKMNP-TV-Z]{25}_[1-9][0-9]{0,17}$"), None, "A message's id: its run and its place there";
+    ConfigurationId: id!("cfg"), None, "An outbound configuration's id";
+    ConversationId: id!("cnv"), None, "A conversation's id";
+    DeliveryId: id!("dlv"), None, "A webhook's id";
+    ReplyId: id!("rpl"), None, "An inbound message's id";
+    ConsentChangeId: id!("cns"), None, "A change of consent's id";
+    KeyId: id!("key"), None, "An API key's id";
     E164: Some("^\\+[0-9]{1,15}$"), None, "A phone number in international form";
+    Place: Some("^-?[0-9]{1,18}\\.(rpl|cns|msg)_[0-7][0-9A-HJKMNP-TV-Z]{25}(_[1-9][0-9]{0,17})?$"), None, "A place on a timeline";
     Locale: None, None, "A BCP 47 language tag";
 }
 

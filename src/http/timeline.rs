@@ -40,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 #[serde(deny_unknown_fields)]
 struct ContactQuery {
     /// The `next` of the page before.
+    #[param(value_type = Option<Place>)]
     after: Option<String>,
 }
 
@@ -47,8 +48,10 @@ struct ContactQuery {
 #[serde(deny_unknown_fields)]
 struct RegardingQuery {
     /// What the messages are about: their `regardingobjectid`.
+    #[param(min_length = 1)]
     regarding: String,
     /// The `next` of the page before.
+    #[param(value_type = Option<Place>)]
     after: Option<String>,
 }
 
@@ -58,7 +61,6 @@ struct ContactTimeline {
     contact: E164,
     timeline: Vec<TimelineItem>,
     /// The next page's `after`; null: this is the last page.
-    #[schema(value_type = Option<String>)]
     next: Option<Place>,
 }
 
@@ -68,7 +70,6 @@ struct RegardingTimeline {
     regarding: String,
     timeline: Vec<TimelineItem>,
     /// The next page's `after`; null: this is the last page.
-    #[schema(value_type = Option<String>)]
     next: Option<Place>,
 }
 

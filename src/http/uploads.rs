@@ -59,7 +59,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     params(("id" = ConfigurationId, Path, description = "The configuration's id or name"), Options,
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and body have the same answer for a day")),
     request_body(content((String = "text/csv"), (String = "multipart/form-data"), (AudienceBody = "application/json"))),
-    responses((status = 202, body = RunAnswer), (status = 200, body = DryRunAnswer)))]
+    security(("key" = ["send"])),
+    responses((status = 202, body = RunAnswer), (status = 200, body = DryRunAnswer), (status = 204, description = "No row is rejected")))]
 async fn start(
     State(api): Shared,
     sender: Sender,

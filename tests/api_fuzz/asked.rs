@@ -53,8 +53,9 @@ impl Case {
             let kind =
                 if odd == Some(place) || kind == Kind::Odd && dice.random_bool(0.1) { Kind::Odd } else { Kind::Good };
             let name = parameter["name"].as_str().unwrap().to_owned();
+            let wanted = if name == "after" { 0.25 } else { 0.5 };
             let given =
-                parameter["required"] == true && kind == Kind::Good || dice.random_bool(0.5) || odd == Some(place);
+                parameter["required"] == true && kind == Kind::Good || dice.random_bool(wanted) || odd == Some(place);
             let text = values::text(operation, &name, &parameter["schema"], kind, found, dice);
             match parameter["in"].as_str() {
                 Some("path") => case.path = case.path.replace(&format!("{{{name}}}"), &segment(&text)),
@@ -70,7 +71,8 @@ impl Case {
             let kind = if kind == Kind::Odd && dice.random_bool(0.7) { Kind::Odd } else { Kind::Good };
             let value = values::value(operation, "body", schema, kind, found, dice);
             case.headers.push(("content-type".to_owned(), content.to_owned()));
-            case.body = Some(if content.contains("json") { value.to_string() } else { file(&value) }.into_bytes());
+            case.body =
+                Some(if content.contains("json") { value.to_string() } else { file(kind, &value) }.into_bytes());
         }
         case
     }
@@ -173,9 +175,12 @@ fn visible(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
-/// A file: mostly one that could be of people.
-fn file(value: &Value) -> String {
-    format!("to,optin,channel\n+4915155500001,yes,sms\n{},maybe,\n", value.as_str().unwrap_or("\"open"))
+/// A file of people.
+fn file(kind: Kind, value: &Value) -> String {
+    match kind {
+        Kind::Good => "to,optin,channel\n+4915155500001,yes,sms\n".to_owned(),
+        Kind::Odd => format!("to,optin,channel\n{},maybe,\n", value.as_str().unwrap_or("\"open")),
+    }
 }
 
 impl fmt::Display for Case {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     asked::{Case, Sent},
     described::Description,
-    support::{Database, Setup, Stage, phone, shipping},
+    support::{DEADLINE, Database, Setup, Stage, phone, shipping},
 };
 
 /// Who asks.
@@ -47,6 +47,8 @@ pub struct House {
     pub stage: Stage,
     other: OrgId,
     keys: [String; 5],
+    /// Begins a connection for each request: the server ends one whose body it did not read.
+    client: reqwest::Client,
     pub found: Found,
 }
 
@@ -63,7 +65,8 @@ impl House {
         stage.over(run).await;
         stage.writes("SM1", &phone(1), "Hello").await;
         stage.writes_on_whatsapp("SM2", &phone(2), "Hello").await;
-        let mut house = Self { stage, other, keys: Default::default(), found: Found::default() };
+        let client = reqwest::Client::builder().timeout(DEADLINE).pool_max_idle_per_host(0).no_proxy().build().unwrap();
+        let mut house = Self { stage, other, keys: Default::default(), client, found: Found::default() };
         house.new_keys().await;
         house
     }
@@ -87,7 +90,7 @@ impl House {
         if !case.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&case.query);
         }
-        let mut request = self.stage.client.request(case.method.parse().unwrap(), url);
+        let mut request = self.client.request(case.method.parse().unwrap(), url);
         let place = Who::ALL.iter().position(|who| *who == case.who).unwrap();
         if case.who != Who::Nobody {
             request = request.header("authorization", format!("Bearer {}", self.keys[place]));
@@ -98,7 +101,7 @@ impl House {
         if let Some(body) = &case.body {
             request = request.body(body.clone());
         }
-        let answer = request.send().await.unwrap_or_else(|problem| panic!("{problem}: no answer to\n{case}"));
+        let answer = request.send().await.unwrap_or_else(|problem| panic!("{problem:?}: no answer to\n{case}"));
         let header =
             |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let (status, kind, allow) = (answer.status().as_u16(), header("content-type"), header("allow"));

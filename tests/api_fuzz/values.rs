@@ -61,12 +61,21 @@ pub const ODD: &[&str] = &[
     "\u{85}",
 ];
 
+/// The longest text in a path, a query or a header, in characters.
+const LONGEST: usize = 3_000;
+
 /// A text for a schema that asks for one.
 pub fn text(operation: &Operation, name: &str, schema: &Value, kind: Kind, found: &Found, dice: &mut StdRng) -> String {
-    match value(operation, name, schema, kind, found, dice) {
+    let mut drawn = value(operation, name, schema, kind, found, dice);
+    while kind == Kind::Good && drawn.is_null() {
+        drawn = value(operation, name, schema, kind, found, dice);
+    }
+    let text = match drawn {
         Value::String(text) => text,
         other => other.to_string(),
-    }
+    };
+    // What is longer does not go into an address.
+    text.chars().take(LONGEST).collect()
 }
 
 /// A value for a schema.

@@ -15,11 +15,14 @@ use tokio::io::AsyncReadExt as _;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::run::{REQUEST_SIZE, Run, Sums},
+    domain::{
+        id::RunId,
+        run::{REQUEST_SIZE, Run, Sums},
+    },
     http::{
         consents::RowProblemView,
         exports::csv,
-        problem::{ErrorView, FieldError, Problem},
+        problem::{ErrorView, FieldError, More, Problem},
         views::{self, Audit, RunView},
     },
     intake::{
@@ -230,21 +233,24 @@ pub(super) fn not_sent(problem: NotSent) -> Problem {
             );
             let how = "send the same file with dry_run=true and the header `Accept: text/csv`";
             unprocessable("invalid_rows", detail)
-                .with("rows", checked.rows)
-                .with("invalid", checked.invalid)
-                .with("summary", checked.summary.to_string())
-                .with("rejected_csv", how)
+                .with(More {
+                    rows: Some(checked.rows),
+                    invalid: Some(checked.invalid),
+                    summary: Some(checked.summary.to_string()),
+                    rejected_csv: Some(how.to_owned()),
+                    ..More::default()
+                })
                 .with_errors(checked.problems.iter().map(RowProblemView::of))
         }
         NotSent::AlreadySent { configuration, run } => {
             let detail = format!(
                 "this file was already sent through \"{configuration}\" as {run}; send it again with again=true"
             );
-            Problem::new(StatusCode::CONFLICT, "already_sent", detail).with("run", run)
+            Problem::new(StatusCode::CONFLICT, "already_sent", detail).with(of_run(run))
         }
         NotSent::BeingTakenIn { run, .. } => {
             let detail = problem.to_string().replace("--again", "again=true");
-            Problem::new(StatusCode::CONFLICT, "being_taken_in", detail).with("run", run).retry_after(60)
+            Problem::new(StatusCode::CONFLICT, "being_taken_in", detail).with(of_run(run)).retry_after(60)
         }
         NotSent::Ended(_) => Problem::new(StatusCode::CONFLICT, "run_ended", problem.to_string()),
         NotSent::NotBegun(problem) => not_begun(problem),
@@ -254,6 +260,10 @@ pub(super) fn not_sent(problem: NotSent) -> Problem {
             Problem::unavailable("the file could not be read again; try again in a moment")
         }
     }
+}
+
+fn of_run(run: RunId) -> More {
+    More { run: Some(run), ..More::default() }
 }
 
 /// Why an audience was not sent to.
@@ -268,9 +278,12 @@ pub(super) fn not_started(problem: NotStarted) -> Problem {
                 preview.summary()
             );
             unprocessable("invalid_rows", detail)
-                .with("rows", preview.rows)
-                .with("invalid", preview.bad)
-                .with("summary", preview.summary())
+                .with(More {
+                    rows: Some(preview.rows),
+                    invalid: Some(preview.bad),
+                    summary: Some(preview.summary()),
+                    ..More::default()
+                })
                 .with_errors(preview.problems.iter().map(bad_contact))
         }
         NotStarted::Ended(_) => Problem::new(StatusCode::CONFLICT, "run_ended", problem.to_string()),
@@ -291,24 +304,30 @@ fn not_begun(problem: NotBegun) -> Problem {
 
 /// What is wrong with a file as a whole, with where, and with the columns that were missed and found.
 pub fn not_a_file(problem: &FileProblem) -> Problem {
-    let said = unprocessable(problem.code(), problem.to_string());
-    match problem {
+    let more = match problem {
         FileProblem::Io(_) | FileProblem::Spill(_) => {
             tracing::error!(%problem, "a file could not be checked");
-            Problem::unavailable("the file could not be checked; try again in a moment")
+            return Problem::unavailable("the file could not be checked; try again in a moment");
         }
         FileProblem::NotUtf8 { byte, line, .. }
         | FileProblem::NulByte { byte, line }
         | FileProblem::StrayQuote { byte, line }
-        | FileProblem::BareReturn { byte, line } => said.with("byte", byte).with("line", line),
-        FileProblem::OpenQuote { line } => said.with("line", line),
-        FileProblem::RowTooLong { line, limit } => said.with("line", line).with("limit", limit),
-        FileProblem::TooManyColumns { found, limit } => said.with("found", found).with("limit", limit),
-        FileProblem::NoRecipient { found, .. } | FileProblem::NoOptIn { found } => said.with("found", found),
-        FileProblem::MissingColumns { missing, found } => said.with("missing", missing).with("found", found),
+        | FileProblem::BareReturn { byte, line } => More { byte: Some(*byte), line: Some(*line), ..More::default() },
+        FileProblem::OpenQuote { line } => More { line: Some(*line), ..More::default() },
+        FileProblem::RowTooLong { line, limit } => More { line: Some(*line), limit: Some(*limit), ..More::default() },
+        FileProblem::TooManyColumns { limit, .. } => More { limit: Some(*limit as u64), ..More::default() },
+        FileProblem::NoRecipient { found, .. } | FileProblem::NoOptIn { found } => {
+            More { found: found.clone(), ..More::default() }
+        }
+        FileProblem::MissingColumns { missing, found } => {
+            More { missing: missing.clone(), found: found.clone(), ..More::default() }
+        }
         FileProblem::TwoRecipients { first, second }
         | FileProblem::TwoColumns { first, second, .. }
-        | FileProblem::DuplicateColumn { first, second } => said.with("columns", [first, second]),
-        FileProblem::Empty | FileProblem::NoRows | FileProblem::Changed => said,
-    }
+        | FileProblem::DuplicateColumn { first, second } => {
+            More { columns: vec![first.clone(), second.clone()], ..More::default() }
+        }
+        FileProblem::Empty | FileProblem::NoRows | FileProblem::Changed => More::default(),
+    };
+    unprocessable(problem.code(), problem.to_string()).with(more)
 }

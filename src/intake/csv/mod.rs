@@ -23,6 +23,8 @@ pub mod written;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod tests;
 
 pub use audience::{CsvAudience, Expect};
