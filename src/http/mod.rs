@@ -110,8 +110,6 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(consents::routes())
         .merge(accounts::routes())
         .merge(endpoints::routes())
-        .merge(key_routes::routes())
-        .merge(stream::routes())
         .merge(hooks::routes())
         .merge(ops::routes())
 }

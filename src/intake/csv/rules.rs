@@ -81,7 +81,7 @@ fn files_that_are_refused_as_a_whole() {
     let table: [(&[u8], &str, &str); 13] = [
         (b"", "empty_file", "the file is empty"),
         (b"\xef\xbb\xbf \n", "empty_file", "the file is empty"),
-        (b"to,optin\n\n,\n", "no_rows", "a header line but no rows"),
+        (b"to,optin,CaseName\n\n,\n", "no_rows", "a header line but no rows"),
         (
             &latin1,
             "not_utf8",
