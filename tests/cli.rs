@@ -500,3 +500,28 @@ async fn the_demo_adds_up() {
     let left: Vec<_> = std::fs::read_dir(desk.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "the demo cleans up: {left:?}");
 }
+
+#[tokio::test]
+async fn an_organization_without_files_is_made_once_and_what_is_in_no_file_is_pruned_only_if_asked() {
+    let desk = Desk::new();
+    let made = desk.herald(&["--output", "json", "org", "create", "acme", "--name", "Acme"]).await;
+    assert_eq!((made.code, made.json()["organization"].as_str()), (0, Some("acme")), "{}", made.stderr);
+    let key = made.json()["key"]["key"].as_str().unwrap().to_owned();
+    assert!(key.starts_with("herald_acme_"));
+    let listed = desk.herald(&["key", "list"]).await;
+    assert!(listed.stdout.contains("admin") && !listed.stdout.contains(&key), "{}", listed.stdout);
+    desk.herald(&["org", "create", "acme", "--name", "Acme"]).await.says(2, &["already", "herald key create"]);
+    let wrong = desk.herald(&["org", "create", "globex", "--name", "Globex", "--timezone", "Mars/Olympus"]).await;
+    wrong.says(2, &["timezone", "is not a time zone"]);
+
+    desk.acme(&nobody());
+    assert_eq!(desk.herald(&["apply", "acme"]).await.code, 0);
+    std::fs::remove_dir_all(desk.path("acme/hooks")).unwrap();
+    let kept = desk.herald(&["apply", "acme"]).await;
+    assert!(kept.stdout.contains("kept (--prune removes them): hook crm"), "{}", kept.stdout);
+    for (arguments, removed) in [(&["--prune", "--dry-run"][..], true), (&["--prune"], true), (&["--prune"], false)] {
+        let done = desk.herald(&[&["--output", "json", "apply", "acme"], arguments].concat()).await.json();
+        let expected = if removed { json!([{ "kind": "hook", "name": "crm" }]) } else { json!([]) };
+        assert_eq!((&done["removed"], &done["kept"]), (&expected, &json!([])), "{arguments:?}");
+    }
+}

@@ -13,6 +13,8 @@ mod accounts;
 mod consents;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/definitions.rs"]
+mod definitions_by_api;
 #[path = "http/door.rs"]
 mod door;
 #[path = "http/endpoints.rs"]
@@ -21,6 +23,8 @@ mod endpoints;
 mod lists;
 #[path = "http/uploads.rs"]
 mod uploads;
+#[path = "http/requests.rs"]
+mod requests;
 
 use herald::{
     definitions,

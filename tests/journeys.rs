@@ -7,6 +7,8 @@ mod support;
 
 #[path = "journeys/automatic.rs"]
 mod automatic;
+#[path = "journeys/by_api.rs"]
+mod by_api;
 #[path = "journeys/control.rs"]
 mod control;
 #[path = "journeys/conversations.rs"]
@@ -17,6 +19,8 @@ mod files;
 mod instant;
 #[path = "journeys/operator.rs"]
 mod operator;
+#[path = "journeys/programs.rs"]
+mod programs;
 #[path = "journeys/providers.rs"]
 mod providers;
 #[path = "journeys/quota.rs"]
@@ -27,6 +31,8 @@ mod receipts;
 mod replies;
 #[path = "journeys/retries.rs"]
 mod retries;
+#[path = "journeys/rules.rs"]
+mod rules;
 #[path = "journeys/scheduled.rs"]
 mod scheduled;
 #[path = "journeys/timeline.rs"]
@@ -52,7 +58,13 @@ journeys! {
     files::rejected_rows_are_corrected_and_nothing_goes_twice;
     files::a_report_is_the_file_itself;
     automatic::signed_events_become_messages;
+    by_api::an_organization_made_by_api_alone_sends_and_hears_that_it_arrived;
     automatic::events_that_come_together_share_a_request;
+    programs::a_burst_of_events_is_as_few_requests_as_hold_it;
+    programs::everybody_with_a_resolved_case_hears_once;
+    programs::a_schedule_goes_over_cases;
+    programs::a_list_is_sent_to_at_once;
+    programs::a_call_is_one_request;
     scheduled::a_schedule_fires_once_for_two_schedulers;
     scheduled::a_firing_that_broke_off_is_taken_up_again;
     scheduled::a_due_time_missed_by_more_than_the_grace_does_not_fire;
@@ -90,5 +102,9 @@ journeys! {
     webhooks::an_endpoint_that_hangs_holds_up_no_other;
     webhooks::a_post_that_nobody_kept_word_of_is_made_again;
     webhooks::an_endpoint_in_our_own_network_is_refused;
+    rules::an_evening_run_waits_for_everybodys_morning;
+    rules::what_waits_may_be_cancelled_or_grow_too_old;
+    rules::a_cap_counts_over_all_runs;
+    rules::a_loop_is_broken_after_twenty;
     quota::an_hour_holds_what_it_holds;
 }

@@ -6,12 +6,16 @@
 
 #[path = "store_suite/bench.rs"]
 mod bench;
+#[path = "store_suite/cases.rs"]
+mod cases;
 #[path = "store_suite/claims.rs"]
 mod claims;
 #[path = "store_suite/control.rs"]
 mod control;
 #[path = "store_suite/conversations.rs"]
 mod conversations;
+#[path = "store_suite/definitions.rs"]
+mod definitions;
 #[path = "store_suite/door.rs"]
 mod door;
 #[path = "store_suite/exports.rs"]
@@ -30,6 +34,8 @@ mod outbox;
 mod plans;
 #[path = "store_suite/polls.rs"]
 mod polls;
+#[path = "store_suite/rules.rs"]
+mod rules;
 #[path = "store_suite/runs.rs"]
 mod runs;
 #[path = "store_suite/settling.rs"]
@@ -66,6 +72,10 @@ suite! {
     migrations::a_newer_database_is_refused_in_words,
     migrations::an_altered_migration_is_refused,
     keeping::definitions_are_versioned,
+    definitions::a_change_of_what_is_another_by_now_changes_nothing,
+    definitions::what_goes_takes_its_own_with_it,
+    definitions::what_a_run_needs_does_not_go_before_it,
+    definitions::firings_are_saved_with_what_fires,
     keeping::two_may_apply_a_new_organization_at_once,
     keeping::lists_have_versions,
     keeping::keys_are_kept_and_revoked,
@@ -114,6 +124,12 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    cases::the_latest_word_on_each_part_of_a_case_holds,
+    cases::everybody_with_a_case_is_found_once,
+    cases::a_page_is_added_once_and_goes_on_where_it_stopped,
+    cases::a_request_waits_for_company_until_it_is_full_or_due,
+    cases::racing_batches_leave_no_gap,
+    cases::a_call_and_its_answer_are_there_together,
     polls::a_request_is_asked_about_until_there_is_no_use,
     polls::what_was_put_off_is_neither_tried_nor_counted,
     polls::the_way_and_the_first_time_are_kept_with_the_intent,
@@ -149,6 +165,11 @@ suite! {
     outbox::a_failed_delivery_comes_round_again_until_it_is_given_up,
     outbox::an_endpoint_that_is_gone_hears_nothing_until_it_is_enabled,
     outbox::what_nobody_will_hear_of_is_dropped,
+    rules::marketing_counts_what_was_handed_over_or_came_before,
+    rules::a_cap_holds_whoever_is_first,
+    rules::a_crowd_is_found_by_acceptance,
+    rules::what_is_held_waits_and_is_no_try,
+    rules::what_is_held_can_be_cancelled,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

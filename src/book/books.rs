@@ -31,6 +31,11 @@ impl Books {
         Self { store, secrets, kept: Arc::default() }
     }
 
+    /// What follows references to secrets, and seals new ones.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The book of an organization as it is now; `None` if there is no such organization.
     pub async fn current(&self, org: &OrgId) -> Result<Option<Arc<Book>>, StoreError> {
         let Some((organization, revision)) = self.store.organization(org).await? else {

@@ -7,6 +7,7 @@ mod demo;
 mod follow;
 mod key;
 mod list;
+mod org;
 mod out;
 mod progress;
 mod run;
@@ -74,8 +75,10 @@ enum Command {
     /// Validates definitions, templates, store and accounts, and lists every problem at once.
     #[command(after_help = "Example: herald check examples/acme --providers")]
     Check(check::Args),
-    /// Sends through an outbound configuration to everybody in a CSV file, and follows it.
-    #[command(after_help = "Example: herald send shipping-delay --csv customers.csv --dry-run")]
+    /// Sends through an outbound configuration to everybody in a CSV file, a stored list or a query over cases, and follows it.
+    #[command(
+        after_help = "Examples: herald send shipping-delay --csv customers.csv --dry-run\n          herald send case-resolved --cases resolved"
+    )]
     Send(send::Args),
     /// Looks at runs and controls them.
     #[command(subcommand, after_help = "Example: herald run list")]
@@ -92,6 +95,9 @@ enum Command {
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
+    /// Organizations without files: everything else can then be defined by API.
+    #[command(subcommand, after_help = "Example: herald org create acme --name \"Acme\"")]
+    Org(org::Command),
     /// API keys.
     #[command(subcommand, after_help = "Example: herald key create crm --scope send")]
     Key(key::Command),
@@ -185,6 +191,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Consent(command) => consent::run(context, command).await,
             Command::List(command) => list::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
+            Command::Org(command) => org::run(context, command).await,
             Command::Key(command) => key::run(context, command).await,
         }
     })

@@ -109,10 +109,8 @@ pub(super) struct GoodList {
 pub(super) fn check(name: &str, place: &PathOrBytes, needs: &ListNeeds) -> Result<GoodList, Vec<Problem>> {
     let file = format!("lists/{name}.csv");
     let unreadable = |problem: &FileProblem| {
-        let users = match problem {
-            FileProblem::MissingColumns { .. } => format!("; it is sent to by {}", needs.users.join(", ")),
-            _ => String::new(),
-        };
+        let columns = matches!(problem, FileProblem::MissingColumns { .. });
+        let users = if columns { format!("; it is sent to by {}", needs.users.join(", ")) } else { String::new() };
         vec![Problem::new(&file, format!("{}{users}", in_words(problem)))]
     };
     let reader = place.open().map_err(|problem| vec![Problem::new(&file, format!("cannot be read: {problem}"))])?;

@@ -8,9 +8,12 @@ mod reader;
 mod set;
 
 mod apply;
+mod change;
+mod draft;
 mod lists;
 mod one_list;
 mod plan;
+mod secrets;
 mod token;
 
 mod notices;
@@ -27,8 +30,12 @@ mod stored;
 
 pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
 pub use one_list::{BadRows, NotPut, NotRemoved, PutList, put_list, remove_list, users_of};
+pub use change::{Broken, Editor, FieldProblem, IfMatch, Refused, Write, Written, organization_tag};
 pub use problem::{Notice, Problem, Problems};
+pub use rules::{compiles, upcoming};
+pub use secrets::without_secrets;
 pub use set::DefinitionSet;
+pub use shapes::{KnownKey, known_keys, organization_keys};
 pub use source::{Embedded, Found, FoundKind, OnDisk, Outside, PathOrBytes, Source, acme, acme_customers};
 pub use stored::{Stored, TakenOver};
 pub use token::token_org;

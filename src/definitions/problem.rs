@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::store::definitions::Kind;
+
 /// One thing that is wrong: where, what, and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -72,6 +74,14 @@ pub struct Notice {
     pub file: String,
     /// What is to be known.
     pub message: String,
+}
+
+impl Notice {
+    /// Whether it concerns this definition.
+    pub(super) fn is_about(&self, kind: Kind, name: &str) -> bool {
+        let kind = if kind == Kind::Configuration { "outbound" } else { kind.as_str() };
+        self.file == format!("{kind} {name}")
+    }
 }
 
 impl fmt::Display for Notice {

@@ -1,7 +1,7 @@
 //! The reader of a set: every file, then what is stored beside them, then how it all fits together. It goes on after a mistake,
 //! so that all are said at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::de::DeserializeOwned;
 
@@ -209,9 +209,9 @@ impl Reader<'_> {
             }
         }
         for (name, place) in self.stored.lists() {
-            if !lists.contains_key(&name) {
-                self.taken_over.names.insert((Kind::List, name.clone()));
-                lists.insert(name, place);
+            if let Entry::Vacant(free) = lists.entry(name) {
+                self.taken_over.names.insert((Kind::List, free.key().clone()));
+                free.insert(place);
             }
         }
         lists

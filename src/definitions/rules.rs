@@ -5,7 +5,7 @@ mod accounts;
 mod endpoints;
 mod senders;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use chrono_tz::Tz;
 use url::{Host, Url};
@@ -19,6 +19,7 @@ use crate::{
     domain::{
         definition::{CONTRACT_QUOTA, Configuration, Mapping, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
+        time::Timestamp,
     },
     intake::mapping::{CompiledMapping, check_type},
 };
@@ -26,18 +27,26 @@ use crate::{
 /// An hour: what a quota is counted over.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Over what time marketing messages to a person may be counted.
+const CAP_SPANS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+
 /// The organization's own settings.
 pub(super) fn organization(page: &Page, organization: &Organization) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let quota = organization.quota;
-    if quota.per == HOUR && quota.count <= CONTRACT_QUOTA {
-        return Vec::new();
+    if quota.per != HOUR || quota.count > CONTRACT_QUOTA {
+        let message = format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\"");
+        problems.push(page.problem("quota", message));
     }
-    vec![
-        page.problem(
-            "quota",
-            format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\""),
-        ),
-    ]
+    if let Some(cap) = organization.frequency_cap.filter(|cap| !CAP_SPANS.contains(&cap.per)) {
+        let message = format!("\"{cap}\" is not a cap; expected messages in a minute to a year, like \"3/7day\"");
+        problems.push(page.problem("frequency_cap", message));
+    }
+    if organization.quiet_hours.is_some_and(|hours| hours.from == hours.to) {
+        let message = "is the same time as quiet_hours.from; expected another, which may be the next morning's";
+        problems.push(page.problem("quiet_hours.to", message));
+    }
+    problems
 }
 
 /// A text as a web address; `None` if it is none.
@@ -116,6 +125,20 @@ fn automatic(
         }));
     });
     said.ok()
+}
+
+/// When a scheduled configuration fires next, at most so often, and the time zone that it goes by; `None` for other triggers.
+pub fn upcoming(configuration: &Configuration, zone: Tz, now: Timestamp, most: usize) -> Option<(Tz, Vec<Timestamp>)> {
+    let schedule = schedule(configuration, zone)?.ok()?;
+    let times = if configuration.active { schedule.upcoming(now, most) } else { Vec::new() };
+    let Trigger::Scheduled { timezone, .. } = &configuration.trigger else { return None };
+    Some((timezone.unwrap_or(zone), times))
+}
+
+/// Whether an automatic configuration's expressions are good; `None` for other triggers.
+pub fn compiles(configuration: &Configuration) -> Option<bool> {
+    let Trigger::Automatic { when, contact, .. } = &configuration.trigger else { return None };
+    Some(CompiledMapping::compile(when.as_deref(), contact.as_ref()).is_ok())
 }
 
 /// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers.

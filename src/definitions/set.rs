@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     files,
     lists::ListNeeds,
+    made::Made,
     notices,
     problem::{Notice, Problems},
     reader,
@@ -73,6 +74,19 @@ impl DefinitionSet {
     /// Everything that is wrong with them, and with what is stored if they change what it stands on.
     pub fn over(source: &dyn Source, stored: &Stored) -> Result<Self, Problems> {
         reader::read(source, &Stored { organization: None, ..stored.clone() })
+    }
+
+    /// An organization that defines nothing yet.
+    ///
+    /// # Errors
+    /// What is wrong with its own settings.
+    pub fn of_nothing(id: &OrgId, name: &str, timezone: Option<&str>) -> Result<Self, Problems> {
+        let mut settings = toml::Table::new();
+        let texts = [("id", Some(id.as_str())), ("name", Some(name)), ("timezone", timezone)];
+        settings.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
+        let mut made = Made::default();
+        made.add(files::ORGANIZATION, settings.to_string());
+        reader::read(&made, &Stored::nothing())
     }
 
     /// The organization that these files are about, if that much of them can be read. Blocks.

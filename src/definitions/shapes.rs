@@ -4,16 +4,20 @@ use chrono_tz::Tz;
 use toml::Value;
 
 use super::page::{Key, Need, reads};
-use crate::domain::{
-    account::{ProviderKind, TeleSignAuth},
-    contact::ChannelType,
-    definition::{CaseQuery, NumberType, OnUncertain},
-    id::OrgId,
-    locale::Locale,
-    phone::Country,
-    rate::Rate,
-    secret_ref::SecretRef,
-    time::Span,
+use crate::{
+    domain::{
+        account::{ProviderKind, TeleSignAuth},
+        contact::ChannelType,
+        definition::{CaseQuery, NumberType, OnUncertain},
+        id::OrgId,
+        locale::Locale,
+        phone::Country,
+        quiet::TimeOfDay,
+        rate::Rate,
+        secret_ref::SecretRef,
+        time::Span,
+    },
+    store::definitions::Kind,
 };
 
 const TEXT: &str = "a text";
@@ -25,6 +29,7 @@ const CEL: &str = "a CEL expression over event, as a text";
 const LOCALE: &str = "a language tag like \"en\"";
 const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
 const AUDIENCE: &str = "either list = \"NAME\" or cases = { status = \"resolved\" }";
+const TIME: &str = "a time of the day like \"21:00\"";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -47,6 +52,9 @@ pub(super) const ORGANIZATION: &[Key] = &[
     may("default_country", "two letters like \"DE\"", reads::<Country>),
     may("quota", "a rate like \"30_000/hour\"", reads::<Rate>),
     may("reserved_for_automatic", "a percentage, 0 to 100", percent),
+    may("frequency_cap", "a rate like \"3/7day\"", reads::<Rate>),
+    with("quiet_hours.from", TIME, reads::<TimeOfDay>),
+    with("quiet_hours.to", TIME, reads::<TimeOfDay>),
     may("templates", "the path of a folder of templates", filled),
 ];
 
@@ -156,6 +164,64 @@ pub(super) const ENDPOINT: &[Key] = &[
     must("secret", SECRET, reads::<SecretRef>),
     may("events", "a list of event types like \"message.failed\" or \"message.*\"", reads::<Vec<String>>),
     may("active", SWITCH, reads::<bool>),
+];
+
+/// A key as it is described to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its path; `*` stands for any one key.
+    pub path: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What belongs there.
+    pub expected: &'static str,
+    /// Whether that is a secret.
+    pub secret: bool,
+}
+
+fn described(tables: &[&[Key]]) -> Vec<KnownKey> {
+    let known = |key: &Key| KnownKey {
+        path: key.path,
+        required: key.need == Need::Always,
+        expected: key.expected,
+        secret: key.expected == SECRET,
+    };
+    tables.iter().flat_map(|keys| keys.iter()).map(known).collect()
+}
+
+/// The keys of a kind of definition, in each of its forms.
+pub fn known_keys(kind: Kind) -> Vec<Vec<KnownKey>> {
+    match kind {
+        Kind::Account => [TWILIO, TELESIGN, ACS].map(|keys| described(&[keys])).into(),
+        Kind::Channel => vec![described(&[CHANNEL])],
+        Kind::Template => vec![described(&[TEMPLATE])],
+        // Those that only one trigger has are not needed by the others.
+        Kind::Configuration => {
+            let mut keys = described(&[OUTBOUND, AUTOMATIC, SCHEDULED]);
+            keys.iter_mut().for_each(|key| key.required &= key.path != "trigger.event");
+            vec![keys]
+        }
+        Kind::Hook => vec![described(&[HOOK])],
+        Kind::Endpoint => vec![described(&[ENDPOINT])],
+        Kind::List => Vec::new(),
+    }
+}
+
+/// The keys of an organization.
+pub fn organization_keys() -> Vec<KnownKey> {
+    described(&[ORGANIZATION]).into_iter().filter(|key| !["id", "templates"].contains(&key.path)).collect()
+}
+
+/// A template, which has a reader of its own: these keys are only told.
+const TEMPLATE: &[Key] = &[
+    must("channel_type", "\"sms\" or \"whatsapp\"", any),
+    must("default_locale", LOCALE, any),
+    must("purpose", "\"transactional\" or \"marketing\"", any),
+    must("texts.*", "the text in this locale, in Handlebars", any),
+    may("approved.*.content_sid", "HX and 32 hexadecimal digits, as the provider shows it", any),
+    may("approved.*.variables.*", "a slug's name, or a small template", any),
+    may("approved.*.text", "the text as it was approved", any),
+    may("media", "a list of web addresses", any),
 ];
 
 fn any(_: &Value) -> Result<(), String> {

@@ -72,7 +72,9 @@ impl<'a> Library<'a> {
         }
         library.add(FOLDER, own.clone().unwrap_or_default());
         let at_once = own.unwrap_or_default().into_iter().chain(library.stored_ones());
-        at_once.collect::<Vec<_>>().iter().for_each(|name| drop(library.get(name, problems)));
+        at_once.collect::<Vec<_>>().iter().for_each(|name| {
+            library.get(name, problems);
+        });
         library
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::ProviderKind, contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace,
-    phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+    phone::Country, quiet::QuietHours, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
 };
 
 /// The tenant (`organization.toml`).
@@ -31,6 +31,12 @@ pub struct Organization {
     /// Percent of the quota kept for automatic messages.
     #[serde(default = "five_percent")]
     pub reserved_for_automatic: u8,
+    /// How many marketing messages one person may get on one type of channel, over all runs; no limit if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_cap: Option<Rate>,
+    /// When marketing waits, by the recipient's clock; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
     /// Where its templates lie, beside `templates/` in its own folder; the starter library if neither exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates: Option<String>,

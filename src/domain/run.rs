@@ -9,10 +9,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    contact::ChannelType,
     definition::OnUncertain,
     fairness::Priority,
     id::{ConfigurationId, RunId, TemplateId},
     message::Status,
+    purpose::Purpose,
+    reason::Reason,
     time::{Span, Timestamp},
 };
 
@@ -114,6 +117,20 @@ pub struct Pinned {
     /// Whether each message leaves an activity on a timeline.
     #[serde(default)]
     pub show_in_timeline: bool,
+    /// What its messages are for: caps count marketing only.
+    #[serde(default = "transactional")]
+    pub purpose: Purpose,
+    /// The type of the channel, and of the one that stands in for it.
+    #[serde(default = "sms")]
+    pub channel_type: ChannelType,
+}
+
+fn transactional() -> Purpose {
+    Purpose::Transactional
+}
+
+fn sms() -> ChannelType {
+    ChannelType::Sms
 }
 
 /// A run as the store has it.
@@ -194,6 +211,13 @@ impl Sums {
         self.tallies.iter().filter(|tally| tally.status == status).map(|tally| tally.messages).sum()
     }
 
+    /// Messages that wait for a time that is set: the end of their recipients' quiet hours.
+    pub fn held(&self) -> i64 {
+        let code = Reason::QuietHours.code();
+        let held = self.tallies.iter().filter(|tally| tally.status == Status::Queued && tally.code == code);
+        held.map(|tally| tally.messages).sum()
+    }
+
     /// Messages that no report has yet been written about.
     pub fn untouched(&self) -> i64 {
         self.messages - self.tallies.iter().map(|tally| tally.messages).sum::<i64>()
@@ -212,11 +236,11 @@ impl Sums {
 
     /// Every bucket with its count, in the order of a report; the empty ones left out.
     pub fn buckets(&self) -> Vec<(&'static str, i64)> {
-        let queued = self.of(Status::Queued) + self.untouched();
+        let queued = self.of(Status::Queued) + self.untouched() - self.held();
         let by_status = Status::ALL
             .iter()
             .map(|status| (status.as_str(), if *status == Status::Queued { queued } else { self.of(*status) }));
-        by_status.chain([("invalid", self.rejected)]).filter(|(_, count)| *count != 0).collect()
+        by_status.chain([("held", self.held()), ("invalid", self.rejected)]).filter(|(_, count)| *count != 0).collect()
     }
 
     /// Where these running sums and a fresh count of the rows themselves disagree; nothing if every row stands in exactly one
@@ -279,12 +303,18 @@ mod tests {
     #[test]
     fn every_row_stands_in_one_bucket() {
         let run = sums(
-            &[(Status::Sent, "", 5), (Status::Failed, "invalid_number", 2), (Status::Queued, "throttled", 1)],
-            10,
+            &[
+                (Status::Sent, "", 5),
+                (Status::Failed, "invalid_number", 2),
+                (Status::Queued, "throttled", 1),
+                (Status::Queued, "quiet_hours", 4),
+            ],
+            14,
             3,
         );
-        assert_eq!(run.buckets(), [("queued", 3), ("sent", 5), ("failed", 2), ("invalid", 3)]);
-        assert_eq!((run.rows(), run.waiting(), run.untouched()), (13, 3, 2));
+        assert_eq!(run.buckets(), [("queued", 3), ("sent", 5), ("failed", 2), ("held", 4), ("invalid", 3)]);
+        assert_eq!(run.buckets().iter().map(|(_, count)| count).sum::<i64>(), run.rows());
+        assert_eq!((run.rows(), run.waiting(), run.untouched(), run.held()), (17, 7, 2, 4));
         assert_eq!(run.disagreements(&run.clone()), Vec::<String>::new());
     }
 

@@ -11,6 +11,7 @@ mod judge;
 mod lease;
 mod pace;
 mod route;
+mod rules;
 mod sender;
 mod transport;
 mod validate;
@@ -39,7 +40,7 @@ use crate::{
         fairness::Slots,
         id::{OrgId, RunId},
         message::Status,
-        reason::{Scope, Why},
+        reason::{Reason, Scope, Why},
         retry::RetryPolicy,
         run::Pinned,
         time::Timestamp,
@@ -207,7 +208,9 @@ impl Shared {
     fn count(&self, verdict: &Verdict, provider: &'static str) {
         for (status, reason) in verdict.counted() {
             self.metrics.message(*status, *reason, provider);
-            if let (Status::Queued, Some(reason)) = (status, reason) {
+            if let (Status::Queued, Some(reason)) = (status, reason)
+                && *reason != Reason::QuietHours
+            {
                 self.metrics.retry(provider, *reason);
             }
         }

@@ -1,13 +1,20 @@
 //! `GET /v1/accounts`, `GET /v1/accounts/{name}`, `POST /v1/accounts/{name}/validate`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::IntoResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Shared, auth::Admin, problem::Problem, query::Path, views::filled};
+use super::{
+    Api, Shared,
+    auth::Admin,
+    definitions::edit::{self, Shown},
+    problem::Problem,
+    query::Path,
+    views::filled,
+};
 use crate::{
     book::{Book, ReadyAccount},
     domain::{
@@ -17,7 +24,7 @@ use crate::{
     },
     engine,
     provider::Credentials,
-    store::{StoreError, accounts::AccountState},
+    store::{StoreError, accounts::AccountState, definitions::Kind},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
@@ -27,8 +34,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 /// An account as programs see it. No secret is part of it; the callback address is one, and is shown to whoever may change
 /// what it leads to.
 #[derive(Serialize, ToSchema)]
-struct AccountView {
-    name: String,
+pub(super) struct AccountView {
+    #[serde(flatten)]
+    shown: Shown,
     #[schema(value_type = ProviderKind)]
     provider: &'static str,
     /// Whether it can be put together: its secrets are there.
@@ -71,11 +79,28 @@ async fn book(api: &Api, org: &OrgId) -> Result<Arc<Book>, Problem> {
     api.books.current(org).await?.ok_or_else(|| Problem::not_found("the organization defines nothing yet"))
 }
 
-fn view(api: &Api, book: &Book, account: &ReadyAccount, state: &AccountState) -> AccountView {
+/// The accounts as they are stored, by name.
+async fn stored(api: &Api, org: &OrgId) -> Result<BTreeMap<String, Shown>, StoreError> {
+    let all = api.store.definitions(org).await?;
+    let accounts = all.iter().filter(|one| one.kind == Kind::Account);
+    Ok(accounts.map(|one| (one.name.clone(), one.into())).collect())
+}
+
+/// One account, by its name.
+pub(super) async fn view_of(api: &Api, org: &OrgId, name: &str) -> Result<AccountView, Problem> {
+    let missing = || Problem::not_found(format!("there is no account \"{name}\""));
+    let shown = stored(api, org).await?.remove(name).ok_or_else(missing)?;
+    let book = book(api, org).await?;
+    let account = book.account(name).map_err(|problem| Problem::not_found(problem.to_string()))?;
+    let state = api.store.account_state(org, name).await?.unwrap_or_default();
+    Ok(view(api, &book, account, shown, &state))
+}
+
+fn view(api: &Api, book: &Book, account: &ReadyAccount, shown: Shown, state: &AccountState) -> AccountView {
     let token = book.callback_token(&account.name);
     let base = api.reader.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     AccountView {
-        name: account.name.clone(),
+        shown,
         provider: account.kind.as_str(),
         usable: account.provider.is_ok(),
         problem: account.provider.as_ref().err().map(ToString::to_string),
@@ -86,28 +111,30 @@ fn view(api: &Api, book: &Book, account: &ReadyAccount, state: &AccountState) ->
     }
 }
 
-async fn shown(api: &Api, book: &Book, account: &ReadyAccount) -> Result<AccountView, StoreError> {
-    let state = api.store.account_state(&book.organization.id, &account.name).await?.unwrap_or_default();
-    Ok(view(api, book, account, &state))
-}
-
 /// Lists the accounts
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", security(("key" = ["admin"])), responses((status = 200, body = Accounts)))]
 async fn list(State(api): Shared, admin: Admin) -> Result<Json<Accounts>, Problem> {
     let book = book(&api, &admin.org).await?;
     let mut accounts = Vec::new();
+    let mut stored = stored(&api, &admin.org).await?;
     for account in book.accounts() {
-        accounts.push(shown(&api, &book, account).await?);
+        let Some(shown) = stored.remove(&account.name) else { continue };
+        let state = api.store.account_state(&admin.org, &account.name).await?.unwrap_or_default();
+        accounts.push(view(&api, &book, account, shown, &state));
     }
     Ok(Json(Accounts { accounts }))
 }
 
 /// Shows an account
 #[utoipa::path(get, path = "/v1/accounts/{name}", tag = "accounts", params(("name" = String, Path, description = "The account's name")), security(("key" = ["admin"])), responses((status = 200, body = OneAccount)))]
-async fn show(State(api): Shared, admin: Admin, Path(name): Path<String>) -> Result<Json<OneAccount>, Problem> {
-    let book = book(&api, &admin.org).await?;
-    let account = book.account(&name).map_err(|problem| Problem::not_found(problem.to_string()))?;
-    Ok(Json(OneAccount { account: shown(&api, &book, account).await? }))
+async fn show(
+    State(api): Shared,
+    admin: Admin,
+    Path(name): Path<String>,
+) -> Result<impl IntoResponse + use<>, Problem> {
+    let found = edit::found(&api, &admin.org, Kind::Account, &name).await?;
+    let account = view_of(&api, &admin.org, &found.name).await?;
+    Ok(edit::tagged(found.version, Json(OneAccount { account })))
 }
 
 /// Proves an account's credentials
@@ -123,7 +150,7 @@ async fn validate(
     let account = book.account(&name).map_err(|problem| Problem::not_found(problem.to_string()))?;
     let validated = engine::validate(&api.store, &api.transport, &api.clock, &book, account).await?;
     Ok(Json(ValidatedAccount {
-        account: view(&api, &book, account, &validated.state),
+        account: view_of(&api, &admin.org, &account.name).await?,
         good: validated.found == Credentials::Good,
         released_runs: validated.released,
     }))

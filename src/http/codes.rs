@@ -37,6 +37,8 @@ codes! {
     being_taken_in [409] "The same is being taken in at this moment; ask again when that is done.";
     body_broken_off [400] "The body ended before it was whole; send it again.";
     body_too_large [413] "The body is larger than what is read here; send less at a time.";
+    breaks_definitions [422] "The definition is good by itself, and others would not fit any more; `errors` names them and says why.";
+    changed_meanwhile [412] "It is another than `If-Match` says; read it again, and say again what is to be changed.";
     channel_unusable [409] "The channel, or its account, is gone or cannot be put together; mend its definition.";
     conflict [409] "Somebody else has changed it meanwhile; look again, and try again.";
     conversation_ended [409] "What has ended is not opened again; when the contact writes, another conversation begins.";
@@ -48,13 +50,14 @@ codes! {
     forbidden [403] "The API key's scope does not allow this; use a key with the scope that the detail names.";
     idempotency_key_in_use [409] "A request with this idempotency key is still being answered; ask again in a moment.";
     idempotency_key_reused [422] "Another request came under this idempotency key; a key stands for one request, so use a new one.";
-    in_use [409] "Something else needs it; the detail names what.";
+    in_use [409] "Something still needs what was to be removed; the detail names it.";
     inactive [409] "The outbound configuration is inactive, and nothing is sent through it until it is active again.";
     internal [500] "herald failed, and its log says why; what was asked for may be asked for again.";
     invalid_answer [422] "The answer's text or links are not what they must be; `errors` names each.";
     invalid_body [400, 422] "The body is no JSON (400), or JSON of another shape (422); the detail says where.";
     invalid_consent [422] "A part of the consent is not what it must be; `errors` names each.";
     invalid_cursor [400] "`after` is not what the page before named as `next`; begin with the first page.";
+    invalid_definition [422] "The definition is not good, by the rules that files obey as well; `errors` says what is wrong and where.";
     invalid_event [400] "The event is not JSON of the expected shape; the detail says what is wrong.";
     invalid_idempotency_key [400] "The header `Idempotency-Key` is not 1 to 255 visible ASCII characters.";
     invalid_key [422] "A part of the key that is to be made is not what it must be; `errors` names each.";
@@ -65,10 +68,12 @@ codes! {
     media_not_allowed [422] "The channel sends no attachments; leave them out, or let its definition allow them.";
     method_not_allowed [405] "The path does not take this method; the header `Allow` names those that it takes.";
     missing_columns [422] "The file lacks columns that the template needs; the detail names them.";
+    name_taken [409] "There is a definition of this kind and name already.";
     no_audience [422] "The outbound configuration has no audience of its own; name a list or cases, or send a file.";
     no_optin_column [422] "Nothing in the file says that the recipients agreed; add a column `optin`.";
     no_recipient_column [422] "No column of the file holds the recipient's number; the detail names those that could.";
     no_rows [422] "The file has a header line and nothing else.";
+    no_seal_key [409] "A secret cannot be kept, as herald has no key to seal it with; the detail says how to make one.";
     no_temporary_space [503] "There was no room to put the file aside; try again later.";
     nobody [422] "There is nobody in the audience.";
     not_found [404] "There is nothing of this name or id, or nothing that is this organization's, which is the same.";

@@ -1,6 +1,6 @@
 //! `/v1/endpoints`: where the organization's events go, whether they arrive, and what has not.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api, Shared,
     auth::{Admin, Reader},
+    definitions::edit::Shown,
     problem::Problem,
     query::{self, Path, Query},
     views::filled,
@@ -21,7 +22,11 @@ use crate::{
         id::{DeliveryId, OrgId},
         time::Timestamp,
     },
-    store::endpoints::{DeliveryState, EndpointState, StoredDelivery},
+    store::{
+        StoreError,
+        definitions::Kind,
+        endpoints::{DeliveryState, EndpointState, StoredDelivery},
+    },
 };
 
 /// The most that one page holds.
@@ -33,8 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 
 /// A place that the organization's events are posted to.
 #[derive(Serialize, ToSchema)]
-struct EndpointView {
-    name: String,
+pub(super) struct EndpointView {
+    #[serde(flatten)]
+    shown: Shown,
     url: String,
     /// The types of events that it asks for, like `message.failed` or `message.*`.
     events: Vec<String>,
@@ -63,8 +69,8 @@ struct Endpoints {
 
 /// An endpoint.
 #[derive(Serialize, ToSchema)]
-struct OneEndpoint {
-    endpoint: EndpointView,
+pub(super) struct OneEndpoint {
+    pub endpoint: EndpointView,
 }
 
 /// Lists the endpoints
@@ -72,18 +78,36 @@ struct OneEndpoint {
 async fn list(State(api): Shared, reader: Reader) -> Result<Json<Endpoints>, Problem> {
     let book = api.books.current(&reader.org).await?.ok_or_else(|| Problem::not_found("there is no organization"))?;
     let states = api.store.endpoint_states(&reader.org).await?;
+    let mut stored = stored(&api, &reader.org).await?;
     let endpoints = book
         .endpoints()
-        .map(|(name, ready)| view(name, ready, &states.get(name).cloned().unwrap_or_default()))
+        .filter_map(|(name, ready)| {
+            Some(view(stored.remove(name)?, ready, &states.get(name).cloned().unwrap_or_default()))
+        })
         .collect();
     Ok(Json(Endpoints { endpoints }))
 }
 
-fn view(name: &str, ready: &ReadyEndpoint, state: &EndpointState) -> EndpointView {
+/// The endpoints as they are stored, by name.
+async fn stored(api: &Api, org: &OrgId) -> Result<BTreeMap<String, Shown>, StoreError> {
+    let all = api.store.definitions(org).await?;
+    let endpoints = all.iter().filter(|one| one.kind == Kind::Endpoint);
+    Ok(endpoints.map(|one| (one.name.clone(), one.into())).collect())
+}
+
+/// One endpoint, by its name.
+pub(super) async fn view_of(api: &Api, org: &OrgId, name: &str) -> Result<EndpointView, Problem> {
+    let missing = || Problem::not_found(format!("there is no endpoint \"{name}\""));
+    let shown = stored(api, org).await?.remove(name).ok_or_else(missing)?;
+    let state = api.store.endpoint_states(org).await?.remove(name).unwrap_or_default();
+    Ok(view(shown, &known(api, org, name).await?, &state))
+}
+
+fn view(shown: Shown, ready: &ReadyEndpoint, state: &EndpointState) -> EndpointView {
     let endpoint = &ready.endpoint;
     let occasion = |(at, why): (Timestamp, String)| Occasion { at, why };
     EndpointView {
-        name: name.to_owned(),
+        shown,
         url: endpoint.url.clone(),
         events: endpoint.events.clone(),
         active: endpoint.active,
@@ -179,10 +203,9 @@ struct Made {
     security(("key" = ["admin"])), responses((status = 200, body = OneEndpoint))
 )]
 async fn enable(State(api): Shared, admin: Admin, Path(name): Path<String>) -> Result<Json<OneEndpoint>, Problem> {
-    let ready = known(&api, &admin.org, &name).await?;
+    known(&api, &admin.org, &name).await?;
     api.store.enable_endpoint(&admin.org, &name, api.clock.now()).await?;
-    let state = api.store.endpoint_states(&admin.org).await?.remove(&name).unwrap_or_default();
-    Ok(Json(OneEndpoint { endpoint: view(&name, &ready, &state) }))
+    Ok(Json(OneEndpoint { endpoint: view_of(&api, &admin.org, &name).await? }))
 }
 
 /// Posts an event that tells of nothing, to see whether it arrives

@@ -6,11 +6,14 @@ mod accounts;
 mod auth;
 mod body;
 mod callbacks;
+mod cases;
 pub mod codes;
 pub mod consents;
 mod conversations;
+mod definitions;
 mod doors;
 mod endpoints;
+mod events;
 mod exports;
 mod hooks;
 mod key_routes;
@@ -24,6 +27,7 @@ mod ops;
 pub mod problem;
 mod query;
 mod quota;
+mod requests;
 mod runs;
 mod schemas;
 mod spool;
@@ -108,8 +112,12 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(timeline::routes())
         .merge(conversations::routes())
         .merge(consents::routes())
+        .merge(definitions::routes())
         .merge(accounts::routes())
         .merge(endpoints::routes())
+        .merge(requests::routes())
+        .merge(events::routes())
+        .merge(cases::routes())
         .merge(hooks::routes())
         .merge(ops::routes())
 }

@@ -71,6 +71,7 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("403", "Forbidden", "The API key's scope does not allow this"),
     ("404", "NotFound", "It is not there, or not this organization's, which is the same"),
     ("409", "Conflict", "It stands in a way that does not allow this now"),
+    ("412", "PreconditionFailed", "It is another than the caller has seen"),
     ("413", "TooLarge", "The body is larger than what is read here"),
     ("415", "UnsupportedMediaType", "The body is of a type that is not taken here"),
     ("422", "Unprocessable", "What was sent can be read and is not what it must be"),
@@ -161,11 +162,16 @@ fn can_answer(path: &str, method: &str, operation: &Operation, status: &str) -> 
         RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Header,
         RefOr::Ref(_) => false,
     });
+    let if_match = operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name == "If-Match",
+        RefOr::Ref(_) => false,
+    });
     let body = operation.request_body.is_some();
     match status {
         "400" | "401" | "403" | "429" | "500" | "503" => true,
         "404" => path.contains('{'),
         "409" => method != "get",
+        "412" => if_match,
         "413" | "415" => body,
         "422" => body || header,
         _ => false,

@@ -13,7 +13,9 @@ use crate::{
         account::ProviderKind,
         contact::ChannelType,
         fairness::Priority,
-        id::{ConfigurationId, ConsentChangeId, ConversationId, DeliveryId, KeyId, MessageId, ReplyId, RunId},
+        id::{
+            ConfigurationId, ConsentChangeId, ConversationId, DeliveryId, KeyId, MessageId, ReplyId, RequestId, RunId,
+        },
         locale::Locale,
         message::Status,
         phone::E164,
@@ -78,6 +80,7 @@ texts! {
     Timestamp: None, DATE_TIME, "A point in time, in UTC with milliseconds";
     RunId: id!("run"), None, "A run's id";
     MessageId: Some("^msg_[0-7][0-9A-HJKMNP-TV-Z]{25}_[1-9][0-9]{0,17}$"), None, "A message's id: its run and its place there";
+    RequestId: Some("^req_[0-7][0-9A-HJKMNP-TV-Z]{25}_[1-9][0-9]{0,17}$"), None, "A request's id: its run and its number there";
     ConfigurationId: id!("cfg"), None, "An outbound configuration's id";
     ConversationId: id!("cnv"), None, "A conversation's id";
     DeliveryId: id!("dlv"), None, "A webhook's id";

@@ -169,6 +169,8 @@ pub struct MessageView {
     segments: Option<i64>,
     /// When a provider took it.
     sent_at: Option<Timestamp>,
+    /// Until when it waits, and the reason says for what.
+    held_until: Option<Timestamp>,
     changed_at: Option<Timestamp>,
 }
 
@@ -189,6 +191,7 @@ pub fn message(message: &StoredMessage) -> MessageView {
         locale: state.and_then(|state| filled(&state.locale)),
         segments: state.map(|state| state.segments),
         sent_at: state.and_then(|state| state.sent_at),
+        held_until: state.and_then(|state| state.held_until),
         changed_at: state.map(|state| state.changed_at),
     }
 }

@@ -278,12 +278,13 @@ impl Timelines {
     }
 }
 
-/// The time that a message waits for, if its request is put off: to a delay's end, or to the next try. A request that somebody
-/// holds has a time ahead of it as well, which is its lease; then nothing waits.
+/// The time that a message waits for: its own, if it is held; else its request's, if that is put off, to a delay's end or to the
+/// next try. A request that somebody holds has a time ahead of it as well, which is its lease; then nothing waits.
 fn due(message: &StoredMessage, request: &ActivityRequest, now: Timestamp) -> Option<Timestamp> {
     let put_off = |state: &MessageState| state.status == Status::Queued && state.token == request.token;
     let waits = request.token == 0 || message.state.as_ref().is_some_and(put_off);
-    Some(request.due_at).filter(|due| waits && *due > now)
+    let held = message.state.as_ref().and_then(|state| state.held_until);
+    held.or(Some(request.due_at).filter(|_| waits)).filter(|due| *due > now)
 }
 
 fn sender(book: &Book, channel: &Channel) -> Sender {
@@ -299,12 +300,15 @@ mod tests {
     fn a_message_waits_until_its_request_is_due_unless_somebody_holds_it() {
         let (now, later) = (Timestamp::from_millis(100), Timestamp::from_millis(200));
         let said = |status, token| Some(MessageState { token, ..MessageState::new(status, None, now) });
+        let held = |token| said(Status::Queued, token).map(|state| MessageState { held_until: Some(later), ..state });
         for (what, due_at, token, state, waits) in [
             ("not due, never tried", later, 0, None, true),
             ("due", now, 0, None, false),
             ("held for the first time", later, 1, None, false),
             ("tried, to be tried again", later, 1, said(Status::Queued, 1), true),
             ("held for the second time", later, 2, said(Status::Queued, 1), false),
+            ("held, others go before", Timestamp::from_millis(150), 1, held(1), true),
+            ("held, and claimed for the others", later, 2, held(1), true),
             ("in doubt", later, 1, said(Status::Uncertain, 1), false),
             ("sent, others are tried again", later, 1, said(Status::Sent, 1), false),
         ] {

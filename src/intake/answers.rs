@@ -20,6 +20,7 @@ use crate::{
         definition::{Channel, OnUncertain},
         fairness::Priority,
         id::{ConfigurationId, ConversationId, MessageId, RunId},
+        purpose::Purpose,
         run::Pinned,
         session::{self, Closed},
         time::{Span, Timestamp},
@@ -270,6 +271,8 @@ fn new_answer(book: &Book, conversation: &Conversation, answer: &Answer, digest:
         valid_for: VALID_FOR,
         on_uncertain: OnUncertain::Keep,
         show_in_timeline: false,
+        purpose: Purpose::Transactional,
+        channel_type: conversation.channel_type,
     };
     NewAnswer {
         conversation: conversation.id,

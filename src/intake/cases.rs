@@ -154,3 +154,103 @@ pub(super) fn contact_of(case: &Case, rules: &ContactRules) -> Result<Contact, R
     }
     Ok(Contact { to: contact.to, opted_in, locale: contact.locale.clone(), slugs })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    const RULES: ContactRules =
+        ContactRules { channel_type: ChannelType::Sms, configuration: None, default_country: None, attested: None };
+
+    fn said(event_type: &str, data: Value) -> Option<Result<(CaseWord, String), String>> {
+        let Value::Object(data) = data else { return None };
+        word(&Event { event_type: event_type.into(), id: "e".into(), time: Timestamp::from_millis(5), data }, None)
+    }
+
+    #[test]
+    fn a_case_is_what_its_event_says() {
+        assert_eq!(said("order.created", json!({ "id": 1 })), None);
+        for (event_type, data, status) in [
+            ("case.created", json!({ "id": 1 }), Some("open")),
+            ("case.reopened", json!({ "id": "1" }), Some("open")),
+            ("case.updated", json!({ "id": "1" }), None),
+            ("case.resolved", json!({ "id": "1" }), Some("resolved")),
+            ("case.status.Closed", json!({ "id": " 1 " }), Some("closed")),
+            ("case.updated", json!({ "id": "1", "status": " In Progress " }), Some("in progress")),
+            ("case.resolved", json!({ "id": "1", "status": "closed" }), Some("closed")),
+        ] {
+            let (word, _) = said(event_type, data.clone()).unwrap().unwrap();
+            assert_eq!(
+                (word.id.as_str(), word.status.as_deref(), word.contact),
+                ("1", status, None),
+                "{event_type} {data}"
+            );
+        }
+        for data in [json!({}), json!({ "id": "" }), json!({ "id": [1] }), json!({ "id": "x".repeat(201) })] {
+            assert!(said("case.created", data.clone()).unwrap().unwrap_err().starts_with("no case is kept"), "{data}");
+        }
+    }
+
+    #[test]
+    fn a_case_names_its_contact_in_either_shape() {
+        let to = "+4915112345678";
+        let items = json!({ "CaseName": "Own" });
+        for (data, expected) in [
+            (json!({ "contact": { "tocontactid": to, "locale": "de" } }), "None de "),
+            (
+                json!({ "contact": { "tocontactid": to, "optin": false, "contextitems": items } }),
+                "Some(No) - casename=Own",
+            ),
+            (
+                json!({ "customer": { "mobile": to, "name": "Ana", "language": "fr", "do_not_phone": false, "timezone": "UTC" } }),
+                "Some(Yes) fr customername=Ana timezone=UTC",
+            ),
+            (json!({ "customer": { "phone": to, "do_not_phone": true, "optin": true } }), "Some(Yes) - "),
+            (json!({ "contact": null, "customer": { "to": to } }), "None - "),
+        ] {
+            let mut data = data;
+            data["id"] = json!("C");
+            let (word, _) = said("case.updated", data.clone()).unwrap().unwrap();
+            let contact = word.contact.unwrap();
+            let slugs: Vec<String> = contact.slugs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let locale = contact.locale.map_or("-".to_owned(), |locale| locale.to_string());
+            assert_eq!(format!("{:?} {locale} {}", contact.opted_in, slugs.join(" ")), expected, "{data}");
+        }
+        for (data, place) in [
+            (json!({ "id": "C", "contact": { "tocontactid": "12" } }), "/data/contact/tocontactid"),
+            (json!({ "id": "C", "customer": { "mobile": to, "language": "?!" } }), "/data/customer/locale"),
+            (json!({ "id": "C", "customer": 7 }), "/data/customer"),
+        ] {
+            let (word, words) = said("case.resolved", data).unwrap().unwrap();
+            assert!(word.contact.is_none() && words.starts_with("case C is kept as resolved, but not its contact"));
+            assert!(words.contains(place), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_cases_contact_has_its_title_and_its_place() {
+        let contact =
+            json!({ "tocontactid": "+4915112345678", "channelid": "sms", "contextitems": { "CaseName": " " } });
+        let (word, _) =
+            said("case.resolved", json!({ "id": "C-1", "title": "Door", "contact": contact })).unwrap().unwrap();
+        let at = word.at;
+        let case = Case {
+            id: word.id,
+            status: "resolved".into(),
+            title: "Door".into(),
+            contact: word.contact,
+            opened_at: at,
+            event_at: at,
+            changed_at: at,
+        };
+        assert_eq!(contact_of(&case, &RULES).unwrap_err().field, "/optin");
+        let attested = ContactRules { attested: Some(OptIn::Yes), ..RULES };
+        let made = contact_of(&case, &attested).unwrap();
+        assert_eq!((made.slugs.get("CaseName"), made.slugs.get(REGARDING)), (Some("Door"), Some("C-1")));
+        assert_eq!((made.slugs.get(RELATIONSHIP), made.opted_in), (Some(INCIDENT), OptIn::Yes));
+        let whatsapp = ContactRules { channel_type: ChannelType::WhatsApp, ..attested };
+        assert_eq!(contact_of(&case, &whatsapp).unwrap_err().code, "wrong_channel");
+        assert_eq!(contact_of(&Case { contact: None, ..case }, &attested).unwrap_err().field, "/tocontactid");
+    }
+}

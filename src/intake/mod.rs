@@ -14,6 +14,7 @@ pub mod events;
 pub mod exports;
 pub mod mapping;
 pub mod payload;
+pub mod requests;
 pub mod schedule;
 pub mod texts;
 pub mod upkeep;

@@ -332,6 +332,24 @@ mod tests {
     }
 
     #[test]
+    fn a_time_zone_is_kept_among_the_slugs() {
+        let read = |zone: Value, items: Value| {
+            let contact =
+                json!({ "tocontactid": "+4915112345678", "optin": true, "timezone": zone, "contextitems": items });
+            let read = parse_contact(&contact, &RULES).map(|contact| contact.slugs.get(TIMEZONE).map(str::to_owned));
+            read.map_err(|refused| format!("{} {}", refused.code, refused.field))
+        };
+        let (none, kept) = (json!({}), Ok(Some("Asia/Tokyo".to_owned())));
+        assert_eq!(read(json!(" Asia/Tokyo "), none.clone()), kept);
+        assert_eq!(read(json!("Asia/Tokyo"), json!({ "TimeZone": "Asia/Tokyo" })), kept);
+        assert_eq!((read(Value::Null, none.clone()), read(json!(""), none.clone())), (Ok(None), Ok(None)));
+        assert_eq!(read(json!("Tokyo"), none.clone()), Err("invalid_timezone /timezone".to_owned()));
+        assert_eq!(read(json!(9), none), Err("invalid_timezone /timezone".to_owned()));
+        let twice = read(json!("Asia/Tokyo"), json!({ "timezone": "UTC" }));
+        assert_eq!(twice, Err("ambiguous_slug /timezone".to_owned()));
+    }
+
+    #[test]
     fn everything_else_is_refused_with_its_field_and_code() {
         let good = || json!({ "tocontactid": "+4915198765432", "optin": true, "contextitems": {} });
         let with = |key: &str, value: Value| {

@@ -10,8 +10,10 @@ use crate::domain::{
 use super::{
     Store, StoreError,
     db::{Tx, args},
+    lanes::{self, LaneKind},
     once::{self, Hold},
     runs::{self, NewMessage, Place, Rejected},
+    settle,
 };
 
 /// An answer that is kept under an idempotency key, in the transaction that does the work.
@@ -82,16 +84,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        if !open(&mut tx, org, run, now).await? {
+            return Ok(false);
+        }
+        let sql = "DELETE FROM run_cursors WHERE org_id = $1 AND run_id = $2";
+        tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
+        // The key last: whoever takes one up holds a lane while it waits for it.
         if let Some(kept) = kept
             && !once::answer(&mut tx, org, kept.hold, kept.status, kept.body).await?
         {
             return Ok(false);
         }
-        if !runs::open(&mut tx, org, run, now).await? {
-            return Ok(false);
-        }
-        let sql = "DELETE FROM run_cursors WHERE org_id = $1 AND run_id = $2";
-        tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -111,4 +114,20 @@ async fn go_on(tx: &mut Tx<'_>, org: &OrgId, run: RunId, page: &Page) -> Result<
         }
     };
     Ok(moved == 1)
+}
+
+/// Lets a run's requests be claimed; `false` if it is open already, or never to be opened.
+pub(super) async fn open(tx: &mut Tx<'_>, org: &OrgId, run: RunId, now: Timestamp) -> Result<bool, StoreError> {
+    // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
+    // that it is too late. Nobody else waits for requests that are importing.
+    let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+    let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else { return Ok(false) };
+    let sql =
+        "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
+    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    lanes::wake(tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
+    let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
+    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    settle::complete(tx, org, run, now).await?;
+    Ok(true)
 }

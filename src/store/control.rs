@@ -140,7 +140,7 @@ impl Store {
             for status in [Status::Failed, Status::Undelivered] {
                 let sql = "UPDATE message_states SET status = 'queued', provider_id = '', changed_at = $5
                     WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 AND status = $6
-                    RETURNING status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via";
+                    RETURNING status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via, held_until";
                 let moved = tx
                     .rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()])
                     .await?;

@@ -1,7 +1,5 @@
 //! Definitions: kept as they were written, versioned. What changes them is in `saving`.
 
-mod saving;
-
 use crate::domain::{
     definition::Organization,
     id::{OrgId, TemplateId},
@@ -13,7 +11,7 @@ use super::{
     db::{Tx, args},
 };
 
-pub use saving::{Base, Firing, InTheWay, Save, Saved};
+pub use super::saving::{Base, Firing, InTheWay, Save, Saved};
 
 /// What kind of thing a definition defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,6 +140,6 @@ fn read_definition(row: &super::db::Row) -> Result<Definition, StoreError> {
     })
 }
 
-async fn definitions(tx: &mut Tx<'_>, org: &OrgId) -> Result<Vec<Definition>, StoreError> {
+pub(super) async fn all(tx: &mut Tx<'_>, org: &OrgId) -> Result<Vec<Definition>, StoreError> {
     tx.rows(DEFINITIONS, args![org.as_str()]).await?.iter().map(read_definition).collect()
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../migrations/0005_timeline.sql")),
     (6, include_str!("../../migrations/0006_once.sql")),
     (7, include_str!("../../migrations/0007_cases.sql")),
+    (8, include_str!("../../migrations/0008_contact_rules.sql")),
     (11, include_str!("../../migrations/0011_door.sql")),
     (12, include_str!("../../migrations/0012_as_written.sql")),
     (13, include_str!("../../migrations/0013_definitions.sql")),

@@ -55,6 +55,11 @@ pub enum Finish {
     },
     /// Some are to be tried again.
     RetryAt(Timestamp),
+    /// What is left waits for a time that is set: that is no try, but the hour counts what was handed over beside it.
+    Hold {
+        /// When it may be claimed again.
+        until: Timestamp,
+    },
     /// No call was made: it does not count as tried, nor against the hour in which it was claimed.
     PutOff {
         /// When it may be claimed again.
@@ -196,20 +201,21 @@ async fn finish_requests(
         return Ok(());
     }
     let (mut rows, mut wake) = (Vec::new(), BTreeMap::<LaneKind, Timestamp>::new());
-    // By run: requests that are done, requests that were put off.
+    // By run: requests that are done, requests that were not dispatched after all.
     let mut runs = BTreeMap::<RunId, (i64, i64)>::new();
     for (request, finish) in finishes {
-        let (over, due, untried, poll_at) = match finish {
-            Finish::Done { poll_at } => (1, now, 0, *poll_at),
-            Finish::RetryAt(at) => (0, *at, 0, None),
-            Finish::PutOff { until, .. } => (0, *until, 1, None),
+        let (over, due, untried, undone, poll_at) = match finish {
+            Finish::Done { poll_at } => (1, now, 0, 0, *poll_at),
+            Finish::RetryAt(at) => (0, *at, 0, 0, None),
+            Finish::Hold { until } => (0, *until, 1, 0, None),
+            Finish::PutOff { until, .. } => (0, *until, 1, 1, None),
         };
         let poll_at_ms = poll_at.map(Timestamp::millis);
         rows.push(json!([request.id.run, request.id.number, over, due.millis(), untried, poll_at_ms]));
-        if over + untried > 0 {
+        if over + undone > 0 {
             let (done, put_off) = runs.entry(request.id.run).or_default();
             *done += over;
-            *put_off += untried;
+            *put_off += undone;
         }
         if over == 0 {
             let lane = LaneKind::Requests(request.priority);

@@ -69,8 +69,15 @@ pub async fn what_is_added_while_a_run_is_stopped_goes_with_it(bench: Bench) {
             let (bench, org, new, messages) = (bench.clone(), org.clone(), new.clone(), new_messages(added, 1));
             racing.push(tokio::spawn(async move {
                 let results = [(id, "1 message".to_owned())];
-                let batches = [Batch { run: new, due: at(0), day_ends: at(1_000_000), messages, rejected: vec![] }];
-                crate::bench::patiently(|| bench.store.finish_events(&org, &results, &batches, at(0))).await;
+                let batches = [Batch {
+                    run: new,
+                    due: at(0),
+                    day_ends: at(1_000_000),
+                    company: None,
+                    messages,
+                    rejected: vec![],
+                }];
+                crate::bench::patiently(|| bench.store.finish_events(&org, &results, &[], &batches, at(0))).await;
             }));
         }
         for stop in [round % 2 == 0, round % 2 == 1] {

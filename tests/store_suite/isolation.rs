@@ -224,7 +224,7 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
     store.open_run(&other, run, at(3)).await.unwrap();
     store.fail_run(&other, run, "x", at(3)).await.unwrap();
     assert!(!store.revoke_key(&other, ids.key, at(3)).await.unwrap());
-    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], at(3)).await.unwrap());
+    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], &[], at(3)).await.unwrap());
     store.apply_callbacks(&other, &[CallbackId::new(at(0), 0)], &Effects::default()).await.unwrap();
     assert!(!store.end_conversation(&other, ids.conversation, "somebody", at(3)).await.unwrap());
     let answer = new_answer(ids.conversation, None);

@@ -17,6 +17,7 @@ pub const WHATSAPP: &str = "+14155238886";
 pub struct Called {
     pub status: u16,
     pub replayed: bool,
+    pub etag: Option<String>,
     pub body: Value,
 }
 
@@ -77,9 +78,10 @@ impl Stage {
         }
         let answer = request.body(body).send().await.unwrap();
         let replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+        let etag = answer.headers().get("etag").map(|value| value.to_str().unwrap().to_owned());
         let status = answer.status().as_u16();
         let text = answer.text().await.unwrap();
-        Called { status, replayed, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        Called { status, replayed, etag, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
     /// Calls the API with JSON, or with nothing.

@@ -3,19 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Definition, Kind, NewDefinition, definitions};
-use crate::{
-    domain::{
-        definition::{Endpoint, Organization},
-        id::{ConfigurationId, OrgId, RunId},
-        run::{Pinned, RunStatus},
-        time::Timestamp,
-    },
-    store::{
-        Store, StoreError,
-        db::{Tx, args},
-        endpoints, outbox, schedules,
-    },
+use super::{
+    Store, StoreError,
+    db::{Tx, args},
+    definitions::{self, Change, Definition, Kind, NewDefinition},
+    endpoints, outbox, schedules,
+};
+use crate::domain::{
+    definition::{Endpoint, Organization},
+    id::{ConfigurationId, OrgId, RunId},
+    run::{Pinned, RunStatus},
+    time::Timestamp,
 };
 
 /// What is to be saved.
@@ -95,7 +93,7 @@ impl Store {
         let org = &save.organization.id;
         let settings = serde_json::json!(save.organization).to_string();
         let Some(organization) = lock(&mut tx, save, &settings).await? else { return Ok(Saved::Stale) };
-        let known = definitions(&mut tx, org).await?;
+        let known = definitions::all(&mut tx, org).await?;
         let needed = still_needed(&mut tx, org, save.removed).await?;
         if !needed.is_empty() {
             return Ok(Saved::Needed(needed));
