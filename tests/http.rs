@@ -21,10 +21,10 @@ mod door;
 mod endpoints;
 #[path = "http/lists.rs"]
 mod lists;
-#[path = "http/uploads.rs"]
-mod uploads;
 #[path = "http/requests.rs"]
 mod requests;
+#[path = "http/uploads.rs"]
+mod uploads;
 
 use herald::{
     definitions,

@@ -29,8 +29,8 @@ mod source;
 mod stored;
 
 pub use apply::{Applied, ApplyError, Rest, apply, apply_and, plan_apply, plan_apply_and};
-pub use one_list::{BadRows, NotPut, NotRemoved, PutList, put_list, remove_list, users_of};
 pub use change::{Broken, Editor, FieldProblem, IfMatch, Refused, Write, Written, organization_tag};
+pub use one_list::{BadRows, NotPut, NotRemoved, PutList, put_list, remove_list, users_of};
 pub use problem::{Notice, Problem, Problems};
 pub use rules::{compiles, upcoming};
 pub use secrets::without_secrets;

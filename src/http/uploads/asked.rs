@@ -15,7 +15,7 @@ use crate::{
         Api,
         problem::Problem,
         query,
-        spool::{Spooled, broken_off, spool_named, too_large},
+        spool::{PASSED_OVER, Spooled, broken_off, spool_named, too_large},
     },
     intake::upload::OnInvalid,
 };
@@ -197,7 +197,7 @@ fn kind_of(headers: &HeaderMap) -> Option<Kind> {
 /// A file that says itself that it is too large is not read.
 fn refuse_early(headers: &HeaderMap, limit: u64) -> Result<(), Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit) { Err(too_large(limit)) } else { Ok(()) }
+    if length.is_some_and(|length| length > limit.saturating_add(PASSED_OVER)) { Err(too_large(limit)) } else { Ok(()) }
 }
 
 async fn form(query: Options, mut request: Request, limit: u64, place: String) -> Result<Asked, Problem> {

@@ -141,21 +141,14 @@ pub enum FileProblem {
 }
 
 /// What a file that is not UTF-8 may be instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Seems {
     /// It begins with the mark of UTF-16.
+    #[error(" (it begins like UTF-16)")]
     Utf16,
     /// One byte a letter, as Latin-1 and Windows-1252 have it.
+    #[error(" (it may be Latin-1 or Windows-1252)")]
     OneByteALetter,
-}
-
-impl fmt::Display for Seems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Utf16 => " (it begins like UTF-16)",
-            Self::OneByteALetter => " (it may be Latin-1 or Windows-1252)",
-        })
-    }
 }
 
 /// Names for an error message: quoted, and no more of them than can be read.
