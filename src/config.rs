@@ -92,6 +92,8 @@ pub struct IntakeConfig {
 pub struct ApiConfig {
     /// The largest body of a call or a callback, in bytes.
     pub max_body_bytes: usize,
+    /// The largest file that is taken in, in bytes.
+    pub max_upload_bytes: usize,
     /// Requests that an organization may make within any hour, to this process.
     pub requests_per_hour: usize,
 }
@@ -136,7 +138,7 @@ impl Default for Config {
                 poll: Duration::from_millis(200),
             },
             intake: IntakeConfig { coalesce: Duration::from_millis(250), coalesce_contacts: 100 },
-            api: ApiConfig { max_body_bytes: 1 << 20, requests_per_hour: 30_000 },
+            api: ApiConfig { max_body_bytes: 1 << 20, max_upload_bytes: 256 << 20, requests_per_hour: 30_000 },
             webhooks: WebhooksConfig { allow_private: false },
             keywords: KeywordsConfig::default(),
         }

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers panic as its tests do")]
 
+#[path = "cli/files.rs"]
+mod files;
+
 use std::{
     net::TcpListener as Port,
     path::{Path, PathBuf},
@@ -180,6 +183,9 @@ async fn every_command_is_explained_with_an_example() {
         "consent show",
         "template",
         "template preview",
+        "list",
+        "list import",
+        "list show",
         "sandbox",
         "key",
         "key create",

@@ -23,12 +23,16 @@ mod description;
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/lists.rs"]
+mod lists;
 #[path = "http/plan.rs"]
 mod plan;
 #[path = "http/preview.rs"]
 mod preview;
 #[path = "http/requests.rs"]
 mod requests;
+#[path = "http/uploads.rs"]
+mod uploads;
 
 use herald::{
     definitions,

@@ -13,6 +13,8 @@ mod by_api;
 mod control;
 #[path = "journeys/conversations.rs"]
 mod conversations;
+#[path = "journeys/files.rs"]
+mod files;
 #[path = "journeys/instant.rs"]
 mod instant;
 #[path = "journeys/limits.rs"]
@@ -57,6 +59,8 @@ macro_rules! journeys {
 
 journeys! {
     instant::a_file_with_every_kind_of_row;
+    files::rejected_rows_are_corrected_and_nothing_goes_twice;
+    files::a_report_is_the_file_itself;
     automatic::signed_events_become_messages;
     by_api::an_organization_made_by_api_alone_sends_and_hears_that_it_arrived;
     automatic::events_that_come_together_share_a_request;

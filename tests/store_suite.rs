@@ -20,6 +20,8 @@ mod conversations;
 mod definitions;
 #[path = "store_suite/door.rs"]
 mod door;
+#[path = "store_suite/exports.rs"]
+mod exports;
 #[path = "store_suite/figures.rs"]
 mod figures;
 #[path = "store_suite/inbound.rs"]
@@ -94,6 +96,8 @@ suite! {
     runs::runs_are_listed_newest_first,
     runs::the_same_file_is_found,
     runs::messages_are_found_by_run_number_and_status,
+    exports::rows_of_a_file_keep_what_they_say_otherwise,
+    exports::the_rows_of_an_upload_that_failed_are_cleared_away,
     claims::requests_come_in_order_up_to_the_limit,
     claims::a_lease_hides_a_request_until_it_ends,
     claims::a_renewed_lease_lasts_longer,

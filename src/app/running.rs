@@ -146,6 +146,7 @@ impl Running {
             door: Doorkeeper::new(app.config.api.requests_per_hour as u64),
             stopped: stopped.clone(),
             max_body_bytes: app.config.api.max_body_bytes,
+            max_upload_bytes: app.config.api.max_upload_bytes as u64,
         });
         let mut stopped = stopped.clone();
         self.tasks.spawn(async move {

@@ -251,6 +251,11 @@ impl Book {
         self.lists.get(name).ok_or_else(|| missing("list", name, self.lists.keys()))
     }
 
+    /// Every stored list, by name.
+    pub fn lists(&self) -> impl Iterator<Item = (&str, &List)> {
+        self.lists.iter().map(|(name, list)| (name.as_str(), list))
+    }
+
     /// The token under which an account's provider calls back.
     pub fn callback_token(&self, account: &str) -> Option<&str> {
         self.callbacks.get(account).map(String::as_str)

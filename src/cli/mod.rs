@@ -6,8 +6,10 @@ mod consent;
 mod demo;
 mod follow;
 mod key;
+mod list;
 mod org;
 mod out;
+mod progress;
 mod run;
 mod sandbox;
 mod send;
@@ -94,6 +96,9 @@ enum Command {
         after_help = "Example: herald template preview case-created --locale fr --set CustomerName=Ana"
     )]
     Template(template::Command),
+    /// Stored audiences.
+    #[command(subcommand, after_help = "Example: herald list import customers --csv customers.csv")]
+    List(list::Command),
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
@@ -192,6 +197,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Timeline(args) => timeline::run(context, args).await,
             Command::Consent(command) => consent::run(context, command).await,
             Command::Template(command) => template::run(context, command).await,
+            Command::List(command) => list::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Org(command) => org::run(context, command).await,
             Command::Key(command) => key::run(context, command).await,

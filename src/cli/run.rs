@@ -21,6 +21,8 @@ use crate::{
 
 mod export;
 
+use export::Rows;
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// The newest runs, newest first.
@@ -60,7 +62,7 @@ pub enum Command {
         /// The run's id.
         run: RunId,
     },
-    /// The run's report: the file's own columns and row numbers, and what became of each row.
+    /// The run's report: the file's own columns and row numbers, and what became of each row; or the rejected rows alone.
     #[command(after_help = "Example: herald run export run_06F3XN6B5W7V0J8Q2K4M9T1C3D --to report.csv")]
     Export {
         /// The run's id.
@@ -68,6 +70,9 @@ pub enum Command {
         /// Where to; standard output if left out, which is not for `--output json`.
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+        /// Only the rows that were rejected, as a CSV to correct and send.
+        #[arg(long)]
+        rejected: bool,
     },
 }
 
@@ -82,12 +87,13 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
         Command::Resume { run } => obey(&context, &app, org, run, Order::Resume).await?,
         Command::Cancel { run } => obey(&context, &app, org, run, Order::Cancel).await?,
         Command::RetryFailed { run } => obey(&context, &app, org, run, Order::RetryFailed).await?,
-        Command::Export { run, to } => {
+        Command::Export { run, to, rejected } => {
             let known = look(&app, org, run).await?;
             if to.is_none() && context.out.is_json() {
                 return Err(input(anyhow!("a report is no JSON document: name its file with --to")));
             }
-            let rows = export::export(&app, org, &known.run, to.clone()).await?;
+            let rows = if rejected { Rows::Rejected } else { Rows::All };
+            let rows = export::export(&app, org, known.run, rows, to.clone()).await?;
             if let Some(path) = to {
                 context.out.line(format!("{rows} rows are in {}", path.display()));
                 context.out.document(&json!({ "run": run, "rows": rows, "file": path }));

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use anyhow::anyhow;
 use serde_json::json;
 
-use super::{Context, Failure, follow, input, out::Out};
+use super::{Context, Failure, follow, input, out::Out, progress};
 use crate::{
     app::{App, Roles, Running},
     book::Book,
@@ -73,7 +73,7 @@ async fn file(context: &Context, app: &App, args: Args, path: PathBuf) -> Result
         attested: args.opted_in.then_some(OptIn::Yes),
     };
     if args.dry_run {
-        let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
+        let mut preview = upload::preview(&upload, progress::of_file(out, &upload.path)).await.map_err(refused(out))?;
         print_preview(out, &preview);
         let plan = plan::of_preview(desk(app, &upload.book), &upload.configuration, &preview).await?;
         plan.lines(upload.book.organization.timezone).iter().for_each(|line| out.line(line));
@@ -83,10 +83,10 @@ async fn file(context: &Context, app: &App, args: Args, path: PathBuf) -> Result
     }
     if args.skip_invalid && args.rejected.is_some() {
         // Before anything is sent: a file that cannot be written is not found out about afterwards.
-        let mut preview = upload::preview(&upload, told(out, &upload)).await.map_err(refused(out))?;
+        let mut preview = upload::preview(&upload, progress::of_file(out, &upload.path)).await.map_err(refused(out))?;
         keep_rejected(out, args.rejected.clone(), &mut preview)?;
     }
-    let run = match upload::start(&app.store, &app.clock, &upload, told(out, &upload)).await {
+    let run = match upload::start(&app.store, &app.clock, &upload, progress::of_file(out, &upload.path)).await {
         Ok(run) => run,
         Err(NotSent::Invalid(mut preview)) => {
             print_problems(out, &preview);
@@ -136,18 +136,6 @@ async fn finish(
     }
     // What waits for a morning is as it should be.
     Ok(ExitCode::from(u8::from(!followed.adds_up() || !(followed.run.status.is_over() || waits))))
-}
-
-/// A bar over the bytes of the file.
-fn told(out: Out, upload: &Upload) -> impl Fn(u64) + Send + 'static {
-    let bytes = std::fs::metadata(&upload.path).map_or(0, |file| file.len());
-    let bar = out.bar(bytes, "checking");
-    move |read| {
-        bar.set_position(read);
-        if read >= bytes {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// A file or configuration that is wrong is the caller's to mend; a store that refuses is not.

@@ -67,7 +67,13 @@ impl ListNeeds {
         self.users.push(user.to_owned());
     }
 
-    fn expect(&self) -> Expect<'_> {
+    /// Everybody in it agreed: somebody vouches for it.
+    pub fn attest(&mut self) {
+        self.attested = Some(OptIn::Yes);
+    }
+
+    /// What a file is held against.
+    pub fn expect(&self) -> Expect<'_> {
         Expect {
             channel_type: self.channel_type,
             configuration: None,
@@ -95,6 +101,7 @@ pub(super) struct GoodList {
     /// How many rows it has.
     pub rows: u64,
     digest: String,
+    columns: Vec<String>,
     second_pass: SecondPass,
 }
 
@@ -131,7 +138,12 @@ pub(super) fn check(name: &str, place: &PathOrBytes, needs: &ListNeeds) -> Resul
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(GoodList { rows: checked.valid, digest: needs.digest(checked.sha256), second_pass: checked.second_pass })
+    Ok(GoodList {
+        rows: checked.valid,
+        digest: needs.digest(checked.sha256),
+        columns: checked.columns.into_iter().map(|column| column.name).collect(),
+        second_pass: checked.second_pass,
+    })
 }
 
 fn in_words(problem: &FileProblem) -> String {
@@ -261,7 +273,11 @@ impl ListPlan {
         let version = stored.map_or(0, |list| list.version) + 1;
         let rows = i64::try_from(good.rows).unwrap_or(i64::MAX);
         let import = Import { place: place.clone(), needs, second_pass: good.second_pass };
-        Ok(Self { name, list: List { version, rows, digest: good.digest }, import: Some(import) })
+        Ok(Self {
+            name,
+            list: List { version, rows, digest: good.digest, columns: good.columns },
+            import: Some(import),
+        })
     }
 
     /// Writes the entries of a new version. Nobody reads them until the list's definition names the version.

@@ -194,7 +194,7 @@ fn bodies(set: &DefinitionSet, lists: &[ListPlan]) -> Result<Vec<(Kind, String, 
     Ok(all)
 }
 
-fn fresh_id(kind: Kind, now: Timestamp, random: u128) -> String {
+pub(super) fn fresh_id(kind: Kind, now: Timestamp, random: u128) -> String {
     match kind {
         Kind::Account => AccountId::new(now, random).to_string(),
         Kind::Channel => ChannelId::new(now, random).to_string(),

@@ -390,4 +390,7 @@ pub struct List {
     pub rows: i64,
     /// SHA-256 of the file that it came from.
     pub digest: String,
+    /// The file's own columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }

@@ -32,7 +32,9 @@ macro_rules! codes {
 codes! {
     /// The codes of answers, in the order of the alphabet.
     ANSWERS:
+    already_sent [409] "The same file was sent through the configuration within 24 hours; `run` names the run. Send it again with `again=true`.";
     bare_carriage_return [422] "A line of the file ends with a carriage return alone; save it with lines that end with LF or CRLF.";
+    being_taken_in [409] "The same is being taken in at this moment; ask again when that is done.";
     body_broken_off [400] "The body ended before it was whole; send it again.";
     body_too_large [413] "The body is larger than what is read here; send less at a time.";
     breaks_definitions [422] "The definition is good by itself, and others would not fit any more; `errors` names them and says why.";
@@ -51,6 +53,7 @@ codes! {
     idempotency_key_in_use [409] "A request with this idempotency key is still being answered; ask again in a moment.";
     idempotency_key_reused [422] "Another request came under this idempotency key; a key stands for one request, so use a new one.";
     in_use [409] "Something still needs what was to be removed; the detail names it.";
+    inactive [409] "The outbound configuration is inactive, and nothing is sent through it until it is active again.";
     internal [500] "herald failed, and its log says why; what was asked for may be asked for again.";
     invalid_answer [422] "The answer's text or links are not what they must be; `errors` names each.";
     invalid_body [400, 422] "The body is no JSON (400), or JSON of another shape (422); the detail says where.";
@@ -60,6 +63,7 @@ codes! {
     invalid_event [400, 422] "The event is not JSON of the expected shape; the detail says what is wrong.";
     invalid_idempotency_key [400] "The header `Idempotency-Key` is not 1 to 255 visible ASCII characters.";
     invalid_key [422] "A part of the key that is to be made is not what it must be; `errors` names each.";
+    invalid_name [422] "It cannot be a name; the detail says what can.";
     invalid_number [400] "The number in the path is not a possible one; write it in international form.";
     invalid_query [400] "A part of the query is unknown, missing, there twice, or not what it must be; the detail names it.";
     invalid_rows [422] "Rows of the file are wrong, and nothing was taken in; mend what `errors` names, or leave those rows out with `on_invalid=skip`.";
@@ -68,12 +72,14 @@ codes! {
     method_not_allowed [405] "The path does not take this method; the header `Allow` names those that it takes.";
     missing_columns [422] "The file lacks columns that the template needs; the detail names them.";
     name_taken [409] "There is a definition of this kind and name already.";
+    no_audience [422] "The outbound configuration has no audience of its own; name a list or cases, or send a file.";
     no_good_contacts [422] "None of the contacts can be sent to; `errors` says why of each.";
     no_optin_column [422] "Nothing in the file says that the recipients agreed; add a column `optin`.";
     no_recipient_column [422] "No column of the file holds the recipient's number; the detail names those that could.";
     no_rows [422] "The file has a header line and nothing else.";
     no_seal_key [409] "A secret cannot be kept, as herald has no key to seal it with; the detail says how to make one.";
     no_temporary_space [503] "There was no room to put the file aside; try again later.";
+    nobody [422] "There is nobody in the audience.";
     not_found [404] "There is nothing of this name or id, or nothing that is this organization's, which is the same.";
     not_genuine [403] "The callback is not signed as the provider signs; nothing of it was believed.";
     not_utf8 [422] "The file is not UTF-8; the detail says from which byte on.";
@@ -82,6 +88,7 @@ codes! {
     opted_out [409] "The contact wants nothing on this channel type; they can opt in again by writing START.";
     row_too_long [422] "A row of the file is too long to be one; is a quote left open?";
     run_cancelled [409] "The day's answers through this channel were cancelled, and no more are sent through it that day.";
+    run_ended [409] "The run was ended while its audience was being taken in, and nothing was sent; send it again.";
     session_closed [422] "WhatsApp allows free text only within 24 hours of the contact's last message.";
     stray_quote [422] "Text follows a closing quote in the file; a quote inside a quoted field is written twice.";
     too_many_columns [422] "The file has more columns than are read.";
@@ -97,6 +104,7 @@ codes! {
     unreadable_callback [400] "The callback makes no sense; nothing of it was believed.";
     unreadable_file [503] "The file that was put aside could not be read again; send it again.";
     unsupported_media_type [415] "The body is of a type that is not taken here; the description of the operation names those that are.";
+    unusable [422] "What the outbound configuration, or the request, names cannot be used; the detail says what and why.";
 }
 
 codes! {

@@ -15,7 +15,7 @@ use super::{
     body::Body as JsonBody,
     problem::{FieldError, Problem},
     query::{self, Path, Query},
-    spool::{self, spool},
+    spool::spool,
 };
 use crate::{
     domain::{
@@ -220,7 +220,7 @@ struct OneImport {
 /// Takes in a CSV file of consents
 #[utoipa::path(
     post, path = "/v1/consents/import", tag = "consents", params(ImportQuery),
-    request_body(content = String, content_type = "text/csv", description = "A header line and one line for each person, at most 128 MiB"),
+    request_body(content = String, content_type = "text/csv", description = "A header line and one line for each person, at most `api.max_upload_bytes`"),
     security(("key" = ["admin"])), responses((status = 200, body = OneImport))
 )]
 async fn import(
@@ -243,7 +243,7 @@ async fn import(
     let name = asked.name.map(|name| name.chars().take(NOTE).collect::<String>()).filter(|name| !name.is_empty());
     let import = ConsentImport {
         org: admin.org.clone(),
-        file: spool(body, spool::LARGEST).await?,
+        file: spool(body, api.max_upload_bytes).await?,
         unsaid,
         on_invalid,
         shown: SHOWN,

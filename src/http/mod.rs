@@ -15,10 +15,12 @@ mod definitions;
 mod doors;
 mod endpoints;
 mod events;
+mod exports;
 mod hooks;
 mod key_routes;
 pub mod keys;
 mod limit;
+pub mod lists;
 mod messages;
 mod once;
 mod openapi;
@@ -35,6 +37,7 @@ mod spool;
 mod stream;
 pub mod timeline;
 mod try_it;
+mod uploads;
 pub mod views;
 
 use std::sync::Arc;
@@ -95,6 +98,8 @@ pub struct Api {
     pub stopped: watch::Receiver<bool>,
     /// The largest body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// The largest file that is taken in, in bytes.
+    pub max_upload_bytes: u64,
 }
 
 type Shared = State<Arc<Api>>;
@@ -105,6 +110,11 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(runs::routes())
         .merge(control::routes())
         .merge(messages::routes())
+        .merge(uploads::routes())
+        .merge(exports::routes())
+        .merge(lists::routes())
+        .merge(key_routes::routes())
+        .merge(stream::routes())
         .merge(quota::routes())
         .merge(plan::routes())
         .merge(timeline::routes())
@@ -113,8 +123,6 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(definitions::routes())
         .merge(accounts::routes())
         .merge(endpoints::routes())
-        .merge(key_routes::routes())
-        .merge(stream::routes())
         .merge(preview::routes())
         .merge(requests::routes())
         .merge(events::routes())

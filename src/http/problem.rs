@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{codes::AnswerCode, consents::RowProblemView, keys::Scope};
-use crate::{engine::NotWritten, store::StoreError};
+use crate::{domain::id::RunId, engine::NotWritten, store::StoreError};
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Value>,
+    more: Box<More>,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
 }
@@ -50,6 +51,83 @@ pub(super) struct ProblemView<'p> {
     #[serde(skip_serializing_if = "<[Value]>::is_empty")]
     #[schema(value_type = Vec<ErrorView>, required = false)]
     errors: &'p [Value],
+    /// The run that stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RunId, required = false)]
+    run: Option<RunId>,
+    /// The line of the file that is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    line: Option<u64>,
+    /// The byte of the file that is meant, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    byte: Option<u64>,
+    /// What the limit is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    limit: Option<u64>,
+    /// Columns that the file lacks.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    missing: &'p [String],
+    /// Columns that the file has.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    found: &'p [String],
+    /// Columns of the file that do not go together.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    columns: &'p [String],
+    /// How many rows the file has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    rows: Option<u64>,
+    /// How many of them are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    invalid: Option<u64>,
+    /// How many repeat the number of an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    duplicates: Option<u64>,
+    /// What is to be mended, as an instruction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    summary: Option<&'p str>,
+    /// How the rows that are wrong can be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    rejected_csv: Option<&'p str>,
+}
+
+/// What else a program may want to know of a problem with a file.
+#[derive(Clone, Debug, Default)]
+pub struct More {
+    /// The run that stands in the way.
+    pub run: Option<RunId>,
+    /// The line of the file that is meant.
+    pub line: Option<u64>,
+    /// The byte of the file that is meant, from 0.
+    pub byte: Option<u64>,
+    /// What the limit is.
+    pub limit: Option<u64>,
+    /// Columns that the file lacks.
+    pub missing: Vec<String>,
+    /// Columns that the file has.
+    pub found: Vec<String>,
+    /// Columns of the file that do not go together.
+    pub columns: Vec<String>,
+    /// How many rows the file has.
+    pub rows: Option<u64>,
+    /// How many of them are wrong.
+    pub invalid: Option<u64>,
+    /// How many repeat the number of an earlier one.
+    pub duplicates: Option<u64>,
+    /// What is to be mended, as an instruction.
+    pub summary: Option<String>,
+    /// How the rows that are wrong can be had.
+    pub rejected_csv: Option<String>,
 }
 
 /// What is wrong with one part of a body.
@@ -80,7 +158,15 @@ pub(super) enum ErrorView {
 impl Problem {
     /// With a stable code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_s: None, allow: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            more: Box::default(),
+            retry_after_s: None,
+            allow: None,
+        }
     }
 
     /// 400: something in the request is wrong.
@@ -125,6 +211,12 @@ impl Problem {
         Self { errors: errors.into_iter().map(|error| json!(error)).collect(), ..self }
     }
 
+    /// The same, with what else a program may want to know of it.
+    #[must_use]
+    pub fn with(self, more: More) -> Self {
+        Self { more: Box::new(more), ..self }
+    }
+
     /// The same, with the seconds after which another try may help.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
@@ -163,7 +255,27 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let (status, code, detail, errors) = (self.status.as_u16(), self.code, &self.detail, &self.errors);
-        let body = ProblemView { r#type: "about:blank", title, status, code, detail, errors };
+        let more = &*self.more;
+        let body = ProblemView {
+            r#type: "about:blank",
+            title,
+            status,
+            code,
+            detail,
+            errors,
+            run: more.run,
+            line: more.line,
+            byte: more.byte,
+            limit: more.limit,
+            missing: &more.missing,
+            found: &more.found,
+            columns: &more.columns,
+            rows: more.rows,
+            invalid: more.invalid,
+            duplicates: more.duplicates,
+            summary: more.summary.as_deref(),
+            rejected_csv: more.rejected_csv.as_deref(),
+        };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

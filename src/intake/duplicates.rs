@@ -10,8 +10,8 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Seek, Write},
 };
 
-/// How many pairs are held in memory before they are spilled: 16 MiB of them.
-pub const IN_MEMORY: usize = 1 << 20;
+/// How many pairs are held in memory before they are spilled: 4 MiB of them.
+pub const IN_MEMORY: usize = 1 << 18;
 
 /// Collects the numbers of a first pass.
 #[derive(Debug)]

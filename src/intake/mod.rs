@@ -11,6 +11,7 @@ pub mod consents;
 pub mod csv;
 pub mod duplicates;
 pub mod events;
+pub mod exports;
 pub mod figures;
 pub mod mapping;
 pub mod payload;

@@ -1,5 +1,7 @@
 //! A CSV file becomes a run: checked as a whole first, then taken in by chunks. Nothing is sent before the last chunk is in.
 
+mod taking;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -9,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task::JoinError};
+use tokio::task::JoinError;
 
 use super::{
     begin::{self, NotBegun},
-    csv::{CheckOptions, Checked, Duplicate, Entries, Entry, Expect, FileProblem, Rejected, RowProblem, SecondPass},
-    figures::{Counter, Spared},
+    csv::{CheckOptions, Checked, Expect, FileProblem, RowProblem},
+    figures::Counter,
     texts::{of_row, text_for},
     upkeep,
 };
@@ -26,24 +28,14 @@ use crate::{
         definition::SmartEncoding,
         fairness::Priority,
         figures::Figures,
-        id::{ConfigurationId, OrgId, RunId},
+        id::{ConfigurationId, RunId},
         phone::Country,
-        run::RunStatus,
+        run::{Run, RunStatus, Sums},
     },
-    store::{
-        Store, StoreError,
-        imports::Begun,
-        runs::{NewMessage, NewRun, Rejected as StoredRejected, Repeat},
-    },
+    store::{Store, StoreError, audiences::Kept, imports::Begun, once::Hold, runs::NewRun},
     template::{Encoding, Template, segments},
 };
 
-/// Rows that are read, and then written, in one go.
-const CHUNK: usize = 5_000;
-/// Chunks that may wait for the store: reading and writing overlap, and memory stays small.
-const WAITING: usize = 2;
-/// Rejected rows that are written in one go.
-const REJECTED_CHUNK: usize = 500;
 /// The same file for the same configuration within this time is refused (SPEC 5).
 const SAME_FILE_WITHIN: Duration = Duration::from_secs(86_400);
 
@@ -80,6 +72,70 @@ pub enum OnSameFile {
     Refuse,
     /// Send it again.
     Send,
+}
+
+/// How far a file has come, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So much was checked.
+    Checked(u64),
+    /// So much was taken in.
+    TakenIn(u64),
+}
+
+/// Who is told of it.
+type Told = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// A run that has begun.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// As it began.
+    pub run: Run,
+    /// Its sums then.
+    pub sums: Sums,
+    /// What the file held.
+    pub figures: FileFigures,
+}
+
+/// What a file held, in figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFigures {
+    /// Data rows: valid or not.
+    pub rows: u64,
+    /// Rows that make a contact.
+    pub valid: u64,
+    /// Rows that do not.
+    pub invalid: u64,
+    /// Valid rows that repeat the number of an earlier one.
+    pub duplicates: u64,
+    /// Valid rows whose contact did not agree.
+    pub not_opted_in: u64,
+    /// What is to be mended, as an instruction; empty if nothing is.
+    pub summary: String,
+}
+
+impl From<&Checked> for FileFigures {
+    fn from(checked: &Checked) -> Self {
+        Self {
+            rows: checked.rows,
+            valid: checked.valid,
+            invalid: checked.invalid,
+            duplicates: checked.duplicates,
+            not_opted_in: checked.not_opted_in,
+            summary: checked.summary.to_string(),
+        }
+    }
+}
+
+/// The answer under an idempotency key: kept in the transaction that lets the run begin.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// The key.
+    pub hold: &'a Hold,
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, as JSON.
+    pub body: &'a (dyn Fn(&Started) -> String + Send + Sync),
 }
 
 /// Why a file was not sent.
@@ -196,24 +252,28 @@ impl Rules {
     }
 }
 
-/// Checks a file and works out what it would send; nothing is stored. `progress` is told the bytes read so far.
-pub async fn preview(upload: &Upload, progress: impl Fn(u64) + Send + 'static) -> Result<Preview, NotSent> {
+/// Checks a file and works out what it would send; nothing is stored. `progress` is told how far it has come.
+pub async fn preview(upload: &Upload, progress: impl Fn(Progress) + Send + Sync + 'static) -> Result<Preview, NotSent> {
+    checked(upload, Arc::new(progress)).await
+}
+
+async fn checked(upload: &Upload, told: Told) -> Result<Preview, NotSent> {
     begin::pin(&upload.book, &upload.configuration)?;
     let (rules, path) = (Rules::of(upload)?, upload.path.clone());
-    tokio::task::spawn_blocking(move || check(&rules, &path, &progress)).await?
+    tokio::task::spawn_blocking(move || check(&rules, &path, &told)).await?
 }
 
 fn open(path: &Path) -> Result<File, NotSent> {
     File::open(path).map_err(|source| NotSent::Unreadable { path: path.to_owned(), source })
 }
 
-fn check(rules: &Rules, path: &Path, progress: &dyn Fn(u64)) -> Result<Preview, NotSent> {
+fn check(rules: &Rules, path: &Path, told: &Told) -> Result<Preview, NotSent> {
     let mut texts: BTreeMap<String, TextFigures> = BTreeMap::new();
     let mut counter = Counter::default();
     let mut judge =
         |row: &super::csv::Row<'_>, contact: &Contact| render(rules, row.number, contact, &mut texts, &mut counter);
-    let mut told = |bytes| progress(bytes);
-    let checked = super::csv::check(open(path)?, rules.expect(), CheckOptions::new(&mut judge, &mut told))?;
+    let mut progress = |bytes| told(Progress::Checked(bytes));
+    let checked = super::csv::check(open(path)?, rules.expect(), CheckOptions::new(&mut judge, &mut progress))?;
     Ok(Preview { checked, texts, figures: counter.figures() })
 }
 
@@ -243,10 +303,22 @@ pub async fn start(
     store: &Store,
     clock: &Clock,
     upload: &Upload,
-    progress: impl Fn(u64) + Send + 'static,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<RunId, NotSent> {
+    Ok(start_answering(store, clock, upload, None, progress).await?.run.id)
+}
+
+/// The same, and what is answered is kept with it.
+pub async fn start_answering(
+    store: &Store,
+    clock: &Clock,
+    upload: &Upload,
+    answer: Option<Answer<'_>>,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Started, NotSent> {
+    let told: Told = Arc::new(progress);
     let pinned = begin::pin(&upload.book, &upload.configuration)?;
-    let preview = preview(upload, progress).await?;
+    let preview = checked(upload, told.clone()).await?;
     if preview.checked.invalid > 0 && upload.on_invalid == OnInvalid::Refuse {
         return Err(NotSent::Invalid(Box::new(preview)));
     }
@@ -255,26 +327,44 @@ pub async fn start(
     let channel = pinned.channel.clone();
     let mut new = begin::new_run(clock, &upload.configuration, pinned, Priority::Instant, format!("file {name}"));
     new.digest = hex(&preview.checked.sha256);
-    new.columns = preview.checked.columns.clone();
+    new.columns = preview.checked.columns.iter().map(|column| column.name.clone()).collect();
+    let figures = FileFigures::from(&preview.checked);
     upkeep::tidy(store, &upload.book.organization, clock.now()).await?;
     let run = begin_once(store, clock, upload, &new).await?;
-    if let Err(problem) = take_in(store, clock, upload, run, preview).await {
-        store
-            .fail_run(
-                org,
-                run,
-                &format!("the file could not be taken in, and nothing was sent: {problem}"),
-                clock.now(),
-            )
-            .await?;
-        return Err(problem);
+    let begun = match taking::take_in(store, clock, upload, run, preview, told).await {
+        Ok(()) => open_run(store, clock, upload, run, figures, answer).await,
+        Err(problem) => Err(problem),
+    };
+    match &begun {
+        Ok(_) => begin::hold_if_stopped(store, &upload.book, run, &channel).await?,
+        Err(problem) => {
+            let why = format!("the file could not be taken in, and nothing was sent: {problem}");
+            store.fail_run(org, run, &why, clock.now()).await?;
+        }
     }
-    store.open_run(org, run, clock.now()).await?;
-    if store.run(org, run).await?.is_none_or(|run| run.status == RunStatus::Failed) {
-        return Err(NotSent::Ended(run)); // this process slept for so long that it was taken for gone
-    }
-    begin::hold_if_stopped(store, &upload.book, run, &channel).await?;
-    Ok(run)
+    begun
+}
+
+/// Lets the run begin, and keeps the answer in the same transaction.
+async fn open_run(
+    store: &Store,
+    clock: &Clock,
+    upload: &Upload,
+    run: RunId,
+    figures: FileFigures,
+    answer: Option<Answer<'_>>,
+) -> Result<Started, NotSent> {
+    let org = &upload.book.organization.id;
+    let now = clock.now();
+    let stored = store.run(org, run).await?.ok_or(NotSent::Ended(run))?;
+    let begun = Run { status: RunStatus::Running, started_at: Some(now), ..stored };
+    let started = Started { run: begun, sums: store.sums(org, run).await?, figures };
+    let body = answer.map(|answer| (answer.body)(&started));
+    let kept = answer.zip(body.as_deref());
+    let kept = kept.map(|(answer, body)| Kept { hold: answer.hold, status: answer.status, body });
+    // Not opened if this process slept for so long that it was taken for gone, or somebody else answers under the key.
+    let opened = store.open_answered(org, run, kept, now).await?;
+    if opened { Ok(started) } else { Err(NotSent::Ended(run)) }
 }
 
 /// Begins the run, unless the same file is there already.
@@ -288,81 +378,6 @@ async fn begin_once(store: &Store, clock: &Clock, upload: &Upload, new: &NewRun)
         Begun::Run(run) => Ok(run),
         Begun::Same(run, RunStatus::Importing) => Err(NotSent::BeingTakenIn { configuration, run }),
         Begun::Same(run, _) => Err(NotSent::AlreadySent { configuration, run }),
-    }
-}
-
-async fn take_in(store: &Store, clock: &Clock, upload: &Upload, run: RunId, preview: Preview) -> Result<(), NotSent> {
-    let org = &upload.book.organization.id;
-    let (rules, path) = (Rules::of(upload)?, upload.path.clone());
-    let (chunks, mut waiting) = mpsc::channel(WAITING);
-    let Preview { checked: Checked { second_pass, rejected, .. }, mut figures, .. } = preview;
-    let spared = Spared::of(store, org, rules.channel_type, rules.template.clone(), rules.smart_encoding).await?;
-    let reading = tokio::task::spawn_blocking(move || read(&rules, &path, second_pass, &chunks));
-    let mut after = 0;
-    while let Some(chunk) = waiting.recv().await {
-        store.add_chunk(org, run, after, &chunk, &[], clock.now()).await?;
-        figures.take_off(&spared.among(&chunk).await?);
-        after += i64::try_from(chunk.len()).unwrap_or(0);
-    }
-    reading.await??;
-    store.add_run_texts(org, run, &figures).await?;
-    if let Some(rejected) = rejected {
-        keep_rejected(store, clock, org, run, after, rejected).await?;
-    }
-    Ok(())
-}
-
-/// Reads the good rows, on a thread that may block, as fast as the store takes them.
-fn read(
-    rules: &Rules,
-    path: &Path,
-    second_pass: SecondPass,
-    chunks: &mpsc::Sender<Vec<NewMessage>>,
-) -> Result<(), NotSent> {
-    let mut entries = Entries::open(open(path)?, rules.expect(), second_pass)?;
-    loop {
-        let chunk = entries.next_chunk(CHUNK)?;
-        // Nobody receives any more only if the store refused: that is reported there.
-        if chunk.is_empty() || chunks.blocking_send(chunk.into_iter().map(message).collect()).is_err() {
-            return Ok(());
-        }
-    }
-}
-
-fn message(entry: Entry) -> NewMessage {
-    let repeat = match entry.duplicate {
-        Duplicate::First => Repeat::First,
-        Duplicate::Repeat => Repeat::Again,
-    };
-    NewMessage { row: i64::try_from(entry.row).unwrap_or(i64::MAX), contact: entry.into_contact(), repeat }
-}
-
-async fn keep_rejected(
-    store: &Store,
-    clock: &Clock,
-    org: &OrgId,
-    run: RunId,
-    after: i64,
-    rejected: Rejected,
-) -> Result<(), NotSent> {
-    let mut rows = rejected.into_rows();
-    loop {
-        let chunk;
-        (rows, chunk) = tokio::task::spawn_blocking(move || {
-            let chunk: Result<Vec<_>, FileProblem> = rows.by_ref().take(REJECTED_CHUNK).collect();
-            (rows, chunk)
-        })
-        .await?;
-        let chunk = chunk?;
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        let stored = chunk.into_iter().map(|row| StoredRejected {
-            row: i64::try_from(row.line).unwrap_or(i64::MAX),
-            fields: row.fields,
-            problems: row.remark,
-        });
-        store.add_chunk(org, run, after, &[], &stored.collect::<Vec<_>>(), clock.now()).await?;
     }
 }
 

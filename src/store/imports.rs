@@ -140,11 +140,12 @@ async fn clear_some(tx: &mut Tx<'_>, org: &OrgId) -> Result<bool, StoreError> {
         let requests = tx.execute(sql, args![org.as_str(), run.as_str(), keep]).await?;
         let sql = "DELETE FROM messages WHERE org_id = $1 AND run_id = $2 AND seq > $3";
         tx.execute(sql, args![org.as_str(), run.as_str(), keep]).await?;
-        tx.execute(
+        for sql in [
             "DELETE FROM activities WHERE org_id = $1 AND run_id = $2 AND seq > $3",
-            args![org.as_str(), run.as_str(), keep],
-        )
-        .await?;
+            "DELETE FROM message_cells WHERE org_id = $1 AND run_id = $2 AND seq > $3",
+        ] {
+            tx.execute(sql, args![org.as_str(), run.as_str(), keep]).await?;
+        }
         let sql = "UPDATE runs SET messages = $3, requests = requests - $4, open_requests = open_requests - $4
                    WHERE org_id = $1 AND run_id = $2";
         let requests = i64::try_from(requests).unwrap_or(0);

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../migrations/0009_control.sql")),
     (10, include_str!("../../migrations/0010_plan.sql")),
     (11, include_str!("../../migrations/0011_door.sql")),
+    (12, include_str!("../../migrations/0012_as_written.sql")),
     (13, include_str!("../../migrations/0013_definitions.sql")),
 ];
 

@@ -19,6 +19,7 @@ pub mod definitions;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod exports;
 pub mod figures;
 pub mod held;
 pub mod imports;

@@ -1,6 +1,6 @@
 //! Runs: made, filled, opened, controlled, counted.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::domain::{
     canary::Canary,
@@ -15,6 +15,7 @@ use crate::domain::{
 use super::{
     Store, StoreError, days,
     db::{Row, Tx, args, json_rows},
+    exports,
     lanes::{self, LaneKind},
     timeline,
 };
@@ -143,18 +144,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let sql = "SELECT messages, requests, priority, pinned FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
-        let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
-        let Some(row) = row.filter(|row| row.int(0).is_ok_and(|have| have == after)) else {
+        if !add_importing(&mut tx, org, run, after, messages, now).await? {
             return Ok(()); // already there
-        };
-        let show_in_timeline = row.json::<Pinned>(3)?.show_in_timeline;
-        let (requests, priority) = (row.int(1)?, row.parsed(2)?);
-        let place = Place { run, after, requests, priority, state: "importing", due: now, show_in_timeline };
-        add_messages(&mut tx, org, &place, messages, now).await?;
+        }
         add_rejected(&mut tx, org, run, rejected).await?;
-        let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
         tx.commit().await
     }
 
@@ -213,21 +206,6 @@ impl Store {
         let sql = "SELECT COUNT(*) FROM message_states WHERE org_id = $1 AND run_id = $2 AND provider_id <> ''";
         let row = self.row(sql, args![org.as_str(), run.to_string()]).await?;
         row.map_or(Ok(0), |row| row.int(0))
-    }
-
-    /// The rows that were refused at the door, in order, after row `after`.
-    pub async fn rejected_rows(
-        &self,
-        org: &OrgId,
-        run: RunId,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<Rejected>, StoreError> {
-        let sql = "SELECT row_number, fields, problems FROM rejected_rows WHERE org_id = $1 AND run_id = $2 AND row_number > $3 ORDER BY row_number LIMIT $4";
-        let rows = self.rows(sql, args![org.as_str(), run.to_string(), after, limit]).await?;
-        rows.iter()
-            .map(|row| Ok(Rejected { row: row.int(0)?, fields: row.json(1)?, problems: row.text(2)?.to_owned() }))
-            .collect()
     }
 }
 
@@ -300,6 +278,27 @@ pub(super) struct Place {
     pub show_in_timeline: bool,
 }
 
+/// Adds messages to a run that is importing and has `after` of them; `false` if it has not.
+pub(super) async fn add_importing(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    run: RunId,
+    after: i64,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT messages, requests, priority, pinned FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
+    let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
+    let Some(row) = row.filter(|row| row.int(0).is_ok_and(|have| have == after)) else { return Ok(false) };
+    let show_in_timeline = row.json::<Pinned>(3)?.show_in_timeline;
+    let (requests, priority) = (row.int(1)?, row.parsed(2)?);
+    let place = Place { run, after, requests, priority, state: "importing", due: now, show_in_timeline };
+    add_messages(tx, org, &place, messages, now).await?;
+    let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
+    tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
+    Ok(true)
+}
+
 const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_number, recipient, opted_in, repeat, locale, slugs, accepted_at)
   SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), CAST(r.value ->> 1 AS BIGINT), CAST(r.value ->> 2 AS BIGINT), CAST(r.value ->> 3 AS BIGINT),
     CAST(r.value ->> 4 AS BIGINT), r.value ->> 5, r.value ->> 6, $4
@@ -356,15 +355,5 @@ pub(super) async fn add_rejected(
     run: RunId,
     rejected: &[Rejected],
 ) -> Result<(), StoreError> {
-    if rejected.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<Value> =
-        rejected.iter().map(|row| json!([row.row, json!(row.fields).to_string(), row.problems])).collect();
-    let sql = "INSERT INTO rejected_rows (org_id, run_id, row_number, fields, problems)
-               SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), r.value ->> 1, r.value ->> 2 FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
-    let added = tx.execute(sql, args![Value::from(rows).to_string(), org.as_str(), run.to_string()]).await?;
-    let sql = "UPDATE runs SET rejected = rejected + $1 WHERE org_id = $2 AND run_id = $3";
-    tx.execute(sql, args![i64::try_from(added).unwrap_or(0), org.as_str(), run.to_string()]).await?;
-    Ok(())
+    exports::add_refused(tx, org, run, rejected.iter().map(|row| (row, ""))).await
 }

@@ -80,7 +80,9 @@ pub struct RowProblemView {
     value: String,
     /// What is wrong, for programs.
     code: String,
-    /// What is wrong, for people.
+    /// What is wrong, for people: of what stands there.
+    reason: String,
+    /// The same with its place, as a sentence.
     detail: String,
 }
 
@@ -92,6 +94,7 @@ impl RowProblemView {
             column: problem.column.clone(),
             value: problem.value.clone(),
             code: problem.kind.code().to_owned(),
+            reason: problem.kind.to_string(),
             detail: problem.to_string(),
         }
     }

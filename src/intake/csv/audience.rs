@@ -36,6 +36,8 @@ pub struct CsvAudience<R> {
     records: Records<R>,
     columns: Columns,
     rules: Rules,
+    /// It is a file of rejected rows that comes back.
+    returned: bool,
 }
 
 impl<R: Read> CsvAudience<R> {
@@ -47,11 +49,12 @@ impl<R: Read> CsvAudience<R> {
         let records = Records::open(reader)?;
         let columns = Columns::read(records.record().iter(), expect.required_slugs)?;
         if columns.position(Role::OptIn).is_none() && expect.attested.is_none() {
-            return Err(FileProblem::NoOptIn { found: columns.found() });
+            return Err(FileProblem::NoOptIn { found: columns.names });
         }
         let Expect { channel_type, configuration, default_country, attested, .. } = expect;
         let rules = Rules { channel_type, configuration, default_country, attested };
-        Ok(Self { records, columns, rules })
+        let returned = columns.position(Role::Error).is_some();
+        Ok(Self { records, columns, rules, returned })
     }
 
     /// The next row that is not blank; after an error or the end, `None`.
@@ -60,16 +63,14 @@ impl<R: Read> CsvAudience<R> {
     /// [`FileProblem`]: from here on the file cannot be read. Problems of the row itself are in the [`Row`].
     pub fn next_row(&mut self) -> Option<Result<Row<'_>, FileProblem>> {
         let line = self.records.advance()?;
+        if self.returned {
+            self.records.restore();
+        }
         Some(line.map(|line| row::read(&self.rules, &self.columns, line, self.records.record())))
     }
 }
 
 impl<R: Read> CsvAudience<R> {
-    /// The columns' names as written, in their order.
-    pub fn columns(&self) -> &[String] {
-        &self.columns.names
-    }
-
     /// What the columns mean.
     pub fn layout(&self) -> &Columns {
         &self.columns

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::{
     audience::{CsvAudience, Expect},
+    columns::Column,
     problem::{FileProblem, RowProblem},
     rejected::{Rejected, RejectedWriter},
     row::Row,
@@ -16,6 +17,9 @@ use crate::{
 
 /// After how many rows progress is told.
 const PROGRESS_ROWS: u64 = 4096;
+
+/// The most row problems that are named one by one, unless the caller wants fewer.
+const SHOWN: usize = 1_000;
 
 /// How a check is done.
 pub struct CheckOptions<'a> {
@@ -30,12 +34,12 @@ pub struct CheckOptions<'a> {
 }
 
 impl<'a> CheckOptions<'a> {
-    /// The first 100 problems shown, up to 16 MiB of numbers in memory.
+    /// The first 1,000 problems shown, up to 4 MiB of numbers in memory.
     pub fn new(
         judge: &'a mut dyn FnMut(&Row<'_>, &Contact) -> Result<(), RowProblem>,
         progress: &'a mut dyn FnMut(u64),
     ) -> Self {
-        Self { shown: 100, in_memory: IN_MEMORY, judge, progress }
+        Self { shown: SHOWN, in_memory: IN_MEMORY, judge, progress }
     }
 }
 
@@ -54,8 +58,8 @@ pub struct Checked {
     pub bytes: u64,
     /// SHA-256 of the file's bytes: what "the same file" means (SPEC 5).
     pub sha256: [u8; 32],
-    /// The columns' names as written, in their order.
-    pub columns: Vec<String>,
+    /// The file's own columns with what each means, in their order.
+    pub columns: Vec<Column>,
     /// The problems counted, and the instruction that they amount to.
     pub summary: Summary,
     /// The first problems, in the order of the file.
@@ -163,7 +167,7 @@ impl Tally {
             not_opted_in: self.not_opted_in,
             bytes,
             sha256,
-            columns: audience.columns().to_vec(),
+            columns: audience.layout().own().map(|(_, column)| column.clone()).collect(),
             summary: self.summary,
             problems: self.problems,
             rejected: self.rejected.finish()?,

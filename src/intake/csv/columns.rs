@@ -48,6 +48,38 @@ pub enum Role {
     Unnamed,
 }
 
+impl Role {
+    /// What it is called where a file's columns are shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recipient => "recipient",
+            Self::OptIn => "optin",
+            Self::Locale => "locale",
+            Self::Channel => "channel",
+            Self::Timezone => "timezone",
+            Self::Relationship => "relationship",
+            Self::Regarding => "regarding",
+            Self::Configuration => "configuration",
+            Self::SendAsTemplate => "sendastemplate",
+            Self::TemplateParameters => "templateparameters",
+            Self::Error => "ignored: herald's remark on a rejected row",
+            Self::Slug => "slug",
+            Self::Unnamed => "ignored: it has no name",
+        }
+    }
+}
+
+/// The name of the column that is added to rejected rows, beside a file's own.
+pub fn error_name<'n>(own: impl IntoIterator<Item = &'n str>) -> &'static str {
+    let taken = own.into_iter().any(|name| fold_header(name) == ERROR[0]);
+    if taken { ERROR[1] } else { ERROR[0] }
+}
+
+/// Whether a column of this name holds the number.
+pub(super) fn is_recipient(folded: &str) -> bool {
+    RECIPIENT.contains(&folded)
+}
+
 const KNOWN: [(&str, Role); 9] = [
     ("optin", Role::OptIn),
     ("locale", Role::Locale),
@@ -116,9 +148,10 @@ impl Columns {
             .cloned()
             .collect();
         if !missing.is_empty() {
-            return Err(FileProblem::MissingColumns { missing: list(&missing), found: list(&names) });
+            return Err(FileProblem::MissingColumns { missing, found: names });
         }
-        let error_name = if wanted.contains_key(ERROR[0]) { ERROR[1] } else { ERROR[0] };
+        let own = all.iter().filter(|column| column.role != Role::Error).map(|column| column.name.as_str());
+        let error_name = error_name(own);
         Ok(Self { all, names, error_name })
     }
 
@@ -127,9 +160,9 @@ impl Columns {
         self.all.iter().position(|column| column.role == role)
     }
 
-    /// The names for an error message.
-    pub fn found(&self) -> String {
-        list(&self.names)
+    /// The file's own columns, in their order: all but the one in which herald had remarked on the rows of a rejected file.
+    pub fn own(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.all.iter().enumerate().filter(|(_, column)| column.role != Role::Error)
     }
 }
 
@@ -191,17 +224,8 @@ fn refuse_wrong_recipients(all: &[Column], names: &[String]) -> Result<(), FileP
         (Some(first), Some(second)) => {
             Err(FileProblem::TwoRecipients { first: first.name.clone(), second: second.name.clone() })
         }
-        (None, _) => Err(FileProblem::NoRecipient { accepted: RECIPIENT_SHOWN, found: list(names) }),
+        (None, _) => Err(FileProblem::NoRecipient { accepted: RECIPIENT_SHOWN, found: names.to_vec() }),
     }
-}
-
-/// Names for an error message: quoted, and no more of them than can be read.
-fn list(names: &[String]) -> String {
-    let shown = names.iter().take(MAX_COLUMNS).map(|name| {
-        let short: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
-        format!("\"{short}\"")
-    });
-    shown.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

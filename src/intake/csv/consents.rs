@@ -132,6 +132,9 @@ impl<R: Read> ConsentRows<R> {
     /// [`FileProblem`]: from here on the file cannot be read.
     pub fn next_row(&mut self) -> Option<Result<JudgedRow, FileProblem>> {
         let line = self.records.advance()?;
+        if self.columns.position(Role::Error).is_some() {
+            self.records.restore(); // a file of rejected rows that comes back
+        }
         Some(line.map(|line| JudgedRow { line, said: self.read(line, self.records.record()) }))
     }
 

@@ -3,10 +3,12 @@
 use std::io::Read;
 
 use chrono_tz::Tz;
+use csv::StringRecord;
 
 use super::{
     audience::{CsvAudience, Expect},
     check::SecondPass,
+    columns::Columns,
     problem::FileProblem,
     row::Regarding,
 };
@@ -28,6 +30,8 @@ pub struct Entry {
     pub timezone: Option<Tz>,
     /// The place on a timeline.
     pub regarding: Option<Regarding>,
+    /// The row's cells, as they stand in the file.
+    pub fields: StringRecord,
 }
 
 impl Entry {
@@ -110,10 +114,16 @@ impl<R: Read> Entries<R> {
             let repeat = self.duplicates.is_duplicate(row.number).map_err(FileProblem::Spill)?;
             let duplicate = if repeat { Duplicate::Repeat } else { Duplicate::First };
             let (timezone, regarding) = (row.timezone, row.regarding);
-            chunk.push(Entry { row: row.number, contact, duplicate, timezone, regarding });
+            let fields = row.fields.clone();
+            chunk.push(Entry { row: row.number, contact, duplicate, timezone, regarding, fields });
         }
         self.given += chunk.len() as u64;
         if self.given > self.expected.valid { Err(FileProblem::Changed) } else { Ok(chunk) }
+    }
+
+    /// What the columns mean.
+    pub fn layout(&self) -> &Columns {
+        self.audience.layout()
     }
 
     /// How many bytes have been read, for a progress bar.

@@ -1,19 +1,31 @@
 //! CSV for people with spreadsheets: cells that a spreadsheet would run as a formula are neutralised (SPEC 13).
 //!
 //! A cell that begins with `=`, `+`, `-`, `@` (also in full width), a tab or a line end gets a leading apostrophe, which
-//! spreadsheets show as plain text. One exception: `+` and nothing but digits, in whatever column, is left as it is.
-//! That is how numbers are written here, and all that a spreadsheet can make of it is the same digits.
+//! spreadsheets show as plain text. One exception: a phone number, that is `+` and nothing but digits and what people put
+//! between them, in whatever column, is left as it is in the file: without a letter there is nothing that could be run.
+//! What herald has put before a cell it takes away again from a file of rejected rows that comes back ([`restored`]).
 
 use std::{borrow::Cow, io};
 
 /// A cell as it may be written: borrowed if it is harmless.
 pub fn neutralised(cell: &str) -> Cow<'_, str> {
+    if is_dangerous(cell.trim_start_matches('\'')) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+}
+
+/// The cell that [`neutralised`] had made this of.
+pub fn restored(cell: &str) -> &str {
+    let is_ours = |_: &&str| is_dangerous(cell.trim_start_matches('\''));
+    cell.strip_prefix('\'').filter(is_ours).unwrap_or(cell)
+}
+
+fn is_dangerous(cell: &str) -> bool {
     const DANGEROUS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    let number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-    if !cell.starts_with(DANGEROUS) || cell.strip_prefix('+').is_some_and(number) {
-        return Cow::Borrowed(cell);
-    }
-    Cow::Owned(format!("'{cell}"))
+    cell.starts_with(DANGEROUS) && !cell.strip_prefix('+').is_some_and(is_number)
+}
+
+fn is_number(rest: &str) -> bool {
+    let between = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'/' | b'(' | b')');
+    rest.bytes().any(|byte| byte.is_ascii_digit()) && rest.bytes().all(|byte| byte.is_ascii_digit() || between(byte))
 }
 
 /// Writes a report: comma, CRLF, UTF-8 without a byte order mark, every cell neutralised.
@@ -61,7 +73,11 @@ mod tests {
             ("", ""),
             ("+4915112345678", "+4915112345678"),
             ("+", "'+"),
-            ("+49 151", "'+49 151"),
+            ("+49 151/123-45", "+49 151/123-45"),
+            ("+1 (425) 555.0100", "+1 (425) 555.0100"),
+            ("+A1", "'+A1"),
+            ("'+A1", "''+A1"),
+            ("'tis", "'tis"),
             ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
             ("=HYPERLINK(\"http://x\")", "'=HYPERLINK(\"http://x\")"),
             ("-1", "'-1"),
@@ -71,7 +87,7 @@ mod tests {
             ("a=1", "a=1"),
         ];
         for (cell, written) in table {
-            assert_eq!(neutralised(cell), written);
+            assert_eq!((neutralised(cell).as_ref(), restored(&neutralised(cell))), (written, cell));
         }
     }
 

@@ -18,16 +18,19 @@ mod rejected;
 mod row;
 pub mod source;
 mod summary;
+pub mod written;
 
 #[cfg(test)]
 mod example;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use audience::{CsvAudience, Expect};
 pub use check::{CheckOptions, Checked, SecondPass, check};
 pub use entries::{Duplicate, Entries, Entry};
-pub use problem::{FileProblem, RowProblem, RowProblemKind};
+pub use problem::{FileProblem, RowProblem, RowProblemKind, Seems};
 pub use rejected::{Rejected, RejectedRow};
 pub use row::{Regarding, Row};
 pub use summary::{Group, Summary};

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use super::columns::MAX_COLUMNS;
 use crate::{
     domain::{contact::ChannelType, phone::NumberProblem},
     template::ValueKind,
@@ -23,15 +24,19 @@ pub enum FileProblem {
     #[error("the file has a header line but no rows; expected one line for each recipient")]
     NoRows,
     /// Not UTF-8 from this byte (counted from 0) on.
-    #[error("line {line}: not UTF-8 at byte offset {byte}; save the file as \"CSV UTF-8\"")]
+    #[error("line {line}: not UTF-8 at byte offset {byte}{seems}; save the file as \"CSV UTF-8\"")]
     NotUtf8 {
         /// The offset of the offending byte, from 0.
         byte: u64,
         /// Its line, from 1.
         line: u64,
+        /// What it may be instead.
+        seems: Seems,
     },
     /// A NUL byte, which no text has.
-    #[error("line {line}: a NUL byte at byte offset {byte}; expected text in UTF-8")]
+    #[error(
+        "line {line}: a NUL byte at byte offset {byte}, as in UTF-16 or in a spreadsheet's own format; save the file as \"CSV UTF-8\""
+    )]
     NulByte {
         /// The offset of the byte, from 0.
         byte: u64,
@@ -81,12 +86,12 @@ pub enum FileProblem {
         limit: usize,
     },
     /// No column holds the number.
-    #[error("no column holds the recipient's number; expected one of {accepted}; found {found}")]
+    #[error("no column holds the recipient's number; expected one of {accepted}; found {}", list(found))]
     NoRecipient {
         /// The accepted names.
         accepted: &'static str,
         /// The file's columns.
-        found: String,
+        found: Vec<String>,
     },
     /// Two columns hold a number.
     #[error("two columns could hold the recipient's number, \"{first}\" and \"{second}\"; keep or rename one of them")]
@@ -117,24 +122,45 @@ pub enum FileProblem {
         second: String,
     },
     /// Columns that the template needs are not there.
-    #[error("the template needs columns that the file does not have: {missing}; found {found}")]
+    #[error("the template needs columns that the file does not have: {}; found {}", list(missing), list(found))]
     MissingColumns {
         /// The names that are missing.
-        missing: String,
+        missing: Vec<String>,
         /// The file's columns.
-        found: String,
+        found: Vec<String>,
     },
     /// Nothing says that the recipients agreed.
     #[error(
-        "the file has no column \"optin\", so nobody is known to have agreed; add one with yes or no in each row, or attest that all have agreed (--opted-in); found {found}"
+        "the file has no column \"optin\", so nobody is known to have agreed; add one with yes or no in each row, or attest that all have agreed (--opted-in; opted_in=true in the API); found {}",
+        list(found)
     )]
     NoOptIn {
         /// The file's columns.
-        found: String,
+        found: Vec<String>,
     },
     /// The bytes of the second pass are not those of the first.
     #[error("the file changed while it was read; nothing of it may be sent; start again")]
     Changed,
+}
+
+/// What a file that is not UTF-8 may be instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Seems {
+    /// It begins with the mark of UTF-16.
+    #[error(" (it begins like UTF-16)")]
+    Utf16,
+    /// One byte a letter, as Latin-1 and Windows-1252 have it.
+    #[error(" (it may be Latin-1 or Windows-1252)")]
+    OneByteALetter,
+}
+
+/// Names for an error message: quoted, and no more of them than can be read.
+fn list(names: &[String]) -> String {
+    let shown = names.iter().take(MAX_COLUMNS).map(|name| {
+        let short: String = name.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+        format!("\"{short}\"")
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 impl FileProblem {

@@ -6,6 +6,7 @@ use std::io::Read;
 use csv::StringRecord;
 
 use super::{
+    export::restored,
     problem::FileProblem,
     source::{MAX_ROW_BYTES, Source},
 };
@@ -29,15 +30,20 @@ enum State {
 }
 
 impl<R: Read> Records<R> {
-    /// Reads the header, which is the record to begin with.
+    /// Reads the header: the first record that is not blank.
     pub fn open(reader: R) -> Result<Self, FileProblem> {
         let source = Source::open(reader)?;
         let mut builder = csv::ReaderBuilder::new();
         builder.delimiter(source.delimiter()).has_headers(false).flexible(true).buffer_capacity(BUFFER);
         let mut reader = builder.from_reader(source);
         let mut record = StringRecord::new();
-        if !read(&mut reader, &mut record)? {
-            return Err(FileProblem::Empty);
+        loop {
+            if !read(&mut reader, &mut record)? {
+                return Err(FileProblem::Empty);
+            }
+            if !is_blank(&record) {
+                break;
+            }
         }
         Ok(Self { reader, record, rows: 0, state: State::Reading })
     }
@@ -50,7 +56,7 @@ impl<R: Read> Records<R> {
                 return None;
             }
             match read(&mut self.reader, &mut self.record) {
-                Ok(true) if self.record.iter().all(|field| field.trim().is_empty()) => {}
+                Ok(true) if is_blank(&self.record) => {}
                 Ok(true) => break,
                 Ok(false) => {
                     self.state = State::Ended;
@@ -71,10 +77,21 @@ impl<R: Read> Records<R> {
         &self.record
     }
 
+    /// Gives the record back what herald had put before some of its cells so that no spreadsheet runs them.
+    pub fn restore(&mut self) {
+        if self.record.iter().any(|cell| cell.starts_with('\'')) {
+            self.record = self.record.iter().map(restored).collect();
+        }
+    }
+
     /// The bytes behind the records: how many were read, their hash, the delimiter.
     pub fn source(&self) -> &Source<R> {
         self.reader.get_ref()
     }
+}
+
+fn is_blank(record: &StringRecord) -> bool {
+    record.iter().all(|field| field.trim().is_empty())
 }
 
 /// Reads a record; whether there was one.

@@ -10,13 +10,15 @@ use sha2::{Digest, Sha256};
 
 use super::{
     head::{delimiter_of, read_head, read_some},
-    problem::FileProblem,
+    problem::{FileProblem, Seems},
 };
 
 /// The most bytes that one record, or the header, may take.
 pub const MAX_ROW_BYTES: u64 = 64 * 1024;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// What files in UTF-16 begin with, in one byte order and the other.
+const UTF16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 
 /// Where in the grammar of RFC 4180 the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +154,11 @@ impl<R> Source<R> {
         utf8.and_then(|()| self.check_quoting(chunk))
     }
 
+    fn not_utf8(&self, byte: u64, line: u64) -> FileProblem {
+        let utf16 = UTF16.iter().any(|mark| self.head.starts_with(mark));
+        FileProblem::NotUtf8 { byte, line, seems: if utf16 { Seems::Utf16 } else { Seems::OneByteALetter } }
+    }
+
     fn check_utf8(&mut self, chunk: &[u8]) -> Result<(), FileProblem> {
         let mut rest = chunk;
         while !self.unfinished.is_empty() {
@@ -164,7 +171,7 @@ impl<R> Source<R> {
                 Err(_) => {
                     let begun = (chunk.len() - rest.len()) as u64;
                     let byte = self.bytes + begun - self.unfinished.len() as u64;
-                    return Err(FileProblem::NotUtf8 { byte, line: self.line });
+                    return Err(self.not_utf8(byte, self.line));
                 }
             }
         }
@@ -176,7 +183,7 @@ impl<R> Source<R> {
         }
         let before = chunk.len() - bad.len();
         let lines = good.iter().filter(|byte| **byte == b'\n').count() as u64;
-        Err(FileProblem::NotUtf8 { byte: self.bytes + before as u64, line: self.line + lines })
+        Err(self.not_utf8(self.bytes + before as u64, self.line + lines))
     }
 
     /// Checks a chunk's quoting in place and drops the CR of line ends; gives the length that is left.
@@ -224,7 +231,8 @@ impl<R> Source<R> {
     fn end(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.unfinished.is_empty() {
             let byte = self.bytes - self.unfinished.len() as u64;
-            return Err(self.refuse(FileProblem::NotUtf8 { byte, line: self.line }));
+            let problem = self.not_utf8(byte, self.line);
+            return Err(self.refuse(problem));
         }
         if self.state == State::Quoted {
             return Err(self.refuse(FileProblem::OpenQuote { line: self.quote_line }));
@@ -339,7 +347,7 @@ mod tests {
             let mut source = Source::open(Trickle(b"\xEF\xBB\xBFa\n\xC3\xA9\nfran\xE7ais\n", step)).unwrap();
             let mut text = Vec::new();
             assert!(source.read_to_end(&mut text).is_err());
-            assert!(matches!(source.take_problem(), Some(FileProblem::NotUtf8 { byte: 12, line: 3 })), "{step}");
+            assert!(matches!(source.take_problem(), Some(FileProblem::NotUtf8 { byte: 12, line: 3, .. })), "{step}");
         }
     }
 

@@ -124,7 +124,7 @@ fn files_that_no_row_can_mend_are_refused_at_once() {
         ("to,optin\n\n,\n", "the file has a header line but no rows; expected one line for each recipient"),
         (
             "to,CaseName\n1,2\n",
-            "the file has no column \"optin\", so nobody is known to have agreed; add one with yes or no in each row, or attest that all have agreed (--opted-in); found \"to\", \"CaseName\"",
+            "the file has no column \"optin\", so nobody is known to have agreed; add one with yes or no in each row, or attest that all have agreed (--opted-in; opted_in=true in the API); found \"to\", \"CaseName\"",
         ),
         ("to,optin\n1,\"x\n1,yes\n", "line 2: the quote that opens here is never closed"),
         (
@@ -161,7 +161,7 @@ fn a_corrected_file_comes_back_without_its_remarks() {
     found.rejected.unwrap().file.read_to_string(&mut text).unwrap();
     assert_eq!(
         text,
-        "\u{feff}to,optin,Name,error\r\n+49151,yes,=SUM(A1),\"column to: \"\"+49151\"\" is too short for its country\"\r\n"
+        "\u{feff}to,optin,Name,error\r\n+49151,yes,'=SUM(A1),\"column to: \"\"+49151\"\" is too short for its country\"\r\n"
     );
     let corrected = text.replacen("+49151,", "+4915112345678,", 1);
     assert_eq!(checked(&corrected, expecting(&required)).unwrap().valid, 1);
