@@ -53,7 +53,8 @@ pub fn line_of(text: &str, byte: usize) -> usize {
 
 /// Every key of a TOML text that no pattern knows, in the order of their lines.
 ///
-/// A pattern is a dotted path; `*` stands for any one key; what lies below a pattern's end is not looked at. An array of
+/// A pattern is a dotted path; `*` stands for any one key; what lies below a pattern's end is not looked at,
+/// unless another pattern goes on there. An array of
 /// tables counts as its tables: `steps.at` knows the `at` of every `[[steps]]`.
 pub fn unknown_keys(text: &str, known: &[&str]) -> Result<Vec<UnknownKey>, Complaint> {
     let table = DeTable::parse(text).map_err(|error| complaint(text, &error))?;
@@ -107,12 +108,13 @@ enum Place {
 
 fn place(path: &[String], known: &[&str]) -> Place {
     let leads = |pattern: &&&str| begins(pattern, path);
-    if known.iter().filter(leads).any(|pattern| pattern.split('.').count() == path.len()) {
-        Place::Setting
-    } else if known.iter().any(|pattern| leads(&pattern)) {
+    let depths: Vec<usize> = known.iter().filter(leads).map(|pattern| pattern.split('.').count()).collect();
+    if depths.iter().any(|depth| *depth > path.len()) {
         Place::Table
-    } else {
+    } else if depths.is_empty() {
         Place::Nowhere
+    } else {
+        Place::Setting
     }
 }
 

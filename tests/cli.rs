@@ -178,6 +178,8 @@ async fn every_command_is_explained_with_an_example() {
         "consent import",
         "consent set",
         "consent show",
+        "template",
+        "template preview",
         "sandbox",
         "key",
         "key create",
@@ -229,6 +231,17 @@ async fn programs_get_one_document() {
     let again = json(&["apply", "acme"], 0).await;
     assert!(again["changes"].as_array().unwrap().iter().all(|change| change["change"] == "unchanged"), "{again}");
     let checked = json(&["check", "acme", "--providers"], 0).await;
+    for told in [&again, &checked] {
+        let firings = &told["firings"][0];
+        assert_eq!(
+            (firings["configuration"].as_str(), firings["timezone"].as_str()),
+            (Some("monthly-reminder"), Some("Europe/Berlin")),
+            "{told}"
+        );
+        let next: Vec<&str> =
+            firings["next"].as_array().unwrap().iter().map(|next| next["local"].as_str().unwrap()).collect();
+        assert!(next.len() == 5 && next.iter().all(|local| local.contains("-01 09:00:00 +0")), "{next:?}");
+    }
     assert_eq!((checked["good"].as_bool(), checked["checks"].as_array().unwrap().len()), (Some(true), 5), "{checked}");
 
     let dry = json(&["send", "shipping-delay", "--csv", "good.csv", "--dry-run"], 0).await;
@@ -253,6 +266,14 @@ async fn programs_get_one_document() {
     assert!(nowhere["error"].as_str().unwrap().contains("--to"), "{nowhere}");
     let over = json(&["run", "pause", id], 2).await;
     assert!(over["error"].as_str().unwrap().contains("is completed"), "{over}");
+    let retried = json(&["run", "retry-failed", id], 0).await;
+    assert_eq!(
+        (retried["retried"].as_u64(), retried["run"]["status"].as_str()),
+        (Some(0), Some("completed")),
+        "{retried}"
+    );
+    let unknown = json(&["run", "cancel", "run_00000000000000000000000000"], 2).await;
+    assert!(unknown["error"].as_str().unwrap().contains("there is no run"), "{unknown}");
 
     let key = json(&["key", "create", "crm", "--scope", "send"], 0).await;
     assert!(key["key"].as_str().unwrap().starts_with("herald_acme_"), "{key}");
@@ -493,4 +514,48 @@ async fn the_demo_adds_up() {
     assert!(runs[0]["rows"].as_u64().unwrap() > 3_000, "{}", runs[0]);
     let left: Vec<_> = std::fs::read_dir(desk.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "the demo cleans up: {left:?}");
+}
+
+#[tokio::test]
+async fn templates_are_previewed() {
+    let desk = Desk::with_acme(&nobody()).await;
+    let set =
+        ["--set", "CustomerName=Ana", "--set", "InvoiceNumber=R=7", "--set", "Amount=1234.5", "--set", "Currency=EUR"];
+    let preview = |more: &[&'static str]| {
+        ["template", "preview", "payment-due"].iter().chain(&set).chain(more).copied().collect::<Vec<_>>()
+    };
+    let shown = desk.herald(&preview(&["--set", "DueDate=2026-12-01", "--locale", "de-AT"])).await;
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(
+        shown.stdout.starts_with("de: Guten Tag Ana, die Rechnung R=7 über 1.234,50 € ist am 1. Dezember 2026 fällig."),
+        "{}",
+        shown.stdout
+    );
+    assert!(shown.stdout.contains("gsm7") && shown.stdout.contains("in 1 segment,"), "{}", shown.stdout);
+    let missing = desk.herald(&preview(&["--output", "json"])).await;
+    let document = missing.json();
+    assert_eq!((missing.code, document["preview"]["previews"].as_array().unwrap().len()), (2, 6));
+    assert_eq!(document["preview"]["previews"][0]["missing"], json!(["DueDate"]));
+    for (arguments, word) in [
+        (&["template", "preview", "nothing"][..], "there is no template"),
+        (&["template", "preview", "payment-due", "--set", "x"], "SLUG=VALUE"),
+        (&["template", "preview", "payment-due", "--channel", "whatsapp"], "expected one for sms"),
+        (&["template", "preview", "payment-due", "--csv", "x.csv"], "--row"),
+    ] {
+        desk.herald(arguments).await.says(2, &[word]);
+    }
+
+    desk.file("due.csv", "phone,locale,CustomerName,InvoiceNumber,Amount,Currency,DueDate\n+4915112345678,fr,“Zoé”,7,5,CHF,2026-12-01\nx,fr,Bo,8,5,CHF,2026-12-01\n");
+    let row = ["template", "preview", "payment-due", "--csv", "due.csv", "--row"];
+    let second = desk.herald(&[&row[..], &["2", "--channel", "support-sms"]].concat()).await;
+    assert_eq!(second.code, 0, "{}", second.stderr);
+    for words in [
+        "fr: Bonjour “Zoé”, votre facture 7 de 5,00 CHF est à régler avant le 1 décembre 2026.",
+        "(U+201C left double quotation mark) at character 9",
+        "smart_encoding would save 1 of 2 segments",
+    ] {
+        assert!(second.stdout.contains(words), "{words:?} is not in:\n{}", second.stdout);
+    }
+    desk.herald(&[&row[..], &["3"]].concat()).await.says(2, &["line 3, column phone"]);
+    desk.herald(&[&row[..], &["9"]].concat()).await.says(2, &["no good row begins on line 9"]);
 }

@@ -195,7 +195,7 @@ fn each_rule_is_refused_with_its_file_and_key() {
         (
             "outbound/a.toml",
             templated("[trigger]\nkind = \"scheduled\"\n[audience]\nlist = \"people\"\n"),
-            "outbound/a.toml:3: trigger: expected either at",
+            "outbound/a.toml:3: trigger: expected exactly one of at",
         ),
         (
             "outbound/a.toml",
@@ -205,7 +205,27 @@ fn each_rule_is_refused_with_its_file_and_key() {
         (
             "outbound/a.toml",
             templated("[trigger]\nkind = \"scheduled\"\nat = [\"2026-12-01T09:00\"]\n"),
-            "outbound/a.toml: audience.list: missing",
+            "outbound/a.toml: audience: missing",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\nlist = \"people\"\ncases = {}\n"),
+            "outbound/a.toml:5: audience: is both a list and a query over cases; expected either",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\n"),
+            "outbound/a.toml:5: audience: is nobody; expected either list = \"NAME\" or cases",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\ncases = { state = \"resolved\" }\n"),
+            "outbound/a.toml:6: audience.cases.state: unknown key; did you mean \"audience.cases.status\"?",
+        ),
+        (
+            "outbound/a.toml",
+            templated("[trigger]\nkind = \"instant\"\n[audience]\ncases = { status = \" \" }\n"),
+            "outbound/a.toml:6: audience.cases.status: is empty; expected the status of a case",
         ),
         (
             "outbound/a.toml",
@@ -271,6 +291,11 @@ fn senders_are_what_their_provider_carries_and_stand_ins_are_of_use() {
         (
             vec![(CHANNEL.0, sms("fallback = \"b\"\n"))],
             "channels/sms.toml:4: fallback: there is no channel \"b\"; expected one of: wa",
+        ),
+        (vec![(CHANNEL.0, sms("smart_encoding = true\n"))], ""),
+        (
+            vec![(WHATSAPP.0, format!("{}smart_encoding = true\n", WHATSAPP.1))],
+            "channels/wa.toml:4: smart_encoding: is for SMS, where look-alikes cost segments",
         ),
         (vec![(CHANNEL.0, sms("fallback = \"sms\"\n"))], "channels/sms.toml:4: fallback: is this channel itself"),
         (
@@ -366,7 +391,7 @@ fn what_cannot_be_carried_is_said_and_stops_nothing() {
     );
     let set = DefinitionSet::read(files.path()).unwrap();
     insta::assert_snapshot!(set.notices(NOW).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @r#"
-    outbound monthly: fires next at 2026-12-01 09:00:00 UTC, 2027-01-01 09:00:00 UTC, 2027-02-01 09:00:00 UTC
+    outbound monthly: fires next at 2026-12-01 09:00:00 +00:00, 2027-01-01 09:00:00 +00:00, 2027-02-01 09:00:00 +00:00, 2027-03-01 09:00:00 +00:00, 2027-04-01 09:00:00 +00:00 (UTC)
     account other: rest-api.telesign.com is TeleSign's address for self-service, which carries at most 100,000 messages a month; for more, leave base_url out and send as an enterprise customer
     channel name: nobody can answer a name: neither replies nor STOP will come
     outbound sale: is marketing, and nobody can say STOP to channel "name"; name another way to opt out in the text
@@ -495,6 +520,78 @@ async fn a_list_that_has_changed_is_a_new_version_and_a_bad_one_changes_nothing(
     );
     let after: List = serde_json::from_str(&definition(&store, &org, Kind::List, "people").await.body).unwrap();
     assert_eq!(after, list);
+}
+
+#[test]
+fn slices_limits_and_lengths_of_time_are_refused_in_words() {
+    let after = |rest: &str| format!("[trigger]\nkind = \"scheduled\"\n{rest}[audience]\nlist = \"people\"\n");
+    let instant = "[trigger]\nkind = \"instant\"\n";
+    let automatic = "opted_in = true\n[trigger]\nkind = \"automatic\"\nevent = \"e\"\n";
+    for (text, expected) in [
+        (
+            format!(
+                "canary = 100\ncanary_wait = \"5m\"\n{instant}[limits]\nfailed = \"10%\"\nopted_out = \"off\"\nafter = 50\n"
+            ),
+            "",
+        ),
+        (format!("canary = \"0.5%\"\n{instant}"), ""),
+        (after("after = \"2h\"\n"), ""),
+        (
+            format!("canary = 0\n{instant}"),
+            "outbound/new.toml:3: canary: 0 is no first slice: expected a number of messages from 1 on, or a share of the run like \"1%\"",
+        ),
+        (
+            format!("canary = \"many\"\n{instant}"),
+            "outbound/new.toml:3: canary: \"many\" is no first slice: expected a number of messages from 1 on, or a share of the run like \"1%\"",
+        ),
+        (
+            format!("canary_wait = \"5m\"\n{instant}"),
+            "outbound/new.toml:3: canary_wait: there is nothing to wait for; expected canary beside it",
+        ),
+        (
+            format!("canary = 5\n{automatic}"),
+            "outbound/new.toml:3: canary: an automatic configuration has none, as its contacts come one by one; expected limits alone",
+        ),
+        (
+            format!("{instant}[limits]\nfailed = \"110%\"\n"),
+            "outbound/new.toml:6: limits.failed: \"110%\" is not a percentage: expected one from 0 to 100 with at most two decimals, like \"10%\" or \"0.5%\"",
+        ),
+        (
+            after("after = \"2h\"\ncron = \"0 9 * * *\"\n"),
+            "outbound/new.toml:3: trigger: expected exactly one of at (local times), cron (an expression) and after (a length of time)",
+        ),
+    ] {
+        let files = good();
+        write(files.path(), &[("outbound/new.toml", &format!("{SEND}{text}"))]);
+        assert_eq!(problems(files.path()), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_next_firings_are_told_with_what_the_clocks_make_of_them() {
+    let files = good();
+    let trigger = |rest: &str| {
+        format!(
+            "{SEND}[trigger]\nkind = \"scheduled\"\ntimezone = \"Europe/Berlin\"\n{rest}[audience]\nlist = \"people\"\n"
+        )
+    };
+    write(
+        files.path(),
+        &[
+            ("outbound/changes.toml", &trigger("cron = \"30 2 28,31 3,10 *\"\n")),
+            ("outbound/later.toml", &trigger("after = \"36h\"\n")),
+            ("outbound/past.toml", &trigger("at = [\"2020-01-01T09:00\"]\n")),
+        ],
+    );
+    let set = DefinitionSet::read(files.path()).unwrap();
+    let told: Vec<String> =
+        set.firings(NOW).iter().map(|one| format!("{}: {}", one.configuration, one.in_words())).collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    changes: fires next at 2027-03-28 03:00:00 +02:00 (02:30:00 does not exist there, as the clocks are put forward: it fires at the next time that does), 2027-03-31 02:30:00 +02:00, 2027-10-28 02:30:00 +02:00, 2027-10-31 02:30:00 +02:00 (this time occurs twice, as the clocks are put back: it fires the first time), 2028-03-28 02:30:00 +02:00 (Europe/Berlin)
+    later: fires once, 36h after this is applied
+    monthly: fires next at 2026-12-01 09:00:00 +00:00, 2027-01-01 09:00:00 +00:00, 2027-02-01 09:00:00 +00:00, 2027-03-01 09:00:00 +00:00, 2027-04-01 09:00:00 +00:00 (UTC)
+    past: never fires again: all of its times are past
+    ");
 }
 
 #[tokio::test]

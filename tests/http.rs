@@ -11,12 +11,20 @@ mod timeline;
 mod accounts;
 #[path = "http/consents.rs"]
 mod consents;
+#[path = "http/control.rs"]
+mod control;
 #[path = "http/conversations.rs"]
 mod conversations;
+#[path = "http/description.rs"]
+mod description;
 #[path = "http/door.rs"]
 mod door;
 #[path = "http/endpoints.rs"]
 mod endpoints;
+#[path = "http/preview.rs"]
+mod preview;
+#[path = "http/requests.rs"]
+mod requests;
 
 use herald::{
     definitions,
@@ -226,7 +234,7 @@ async fn mistakes_are_answered_with_what_is_wrong() {
         (Method::GET, "/v1/messages?to=12", 400, "invalid_query"),
         (Method::GET, "/v1/messages?run=nonsense", 400, "invalid_query"),
         (Method::GET, "/v1/messages?to=%2B4915155500001&status=lost", 400, "invalid_query"),
-        (Method::GET, "/v1/messages?to=%2B4915155500001&after=x", 400, "invalid_query"),
+        (Method::GET, "/v1/messages?to=%2B4915155500001&after=x", 400, "invalid_cursor"),
         (Method::GET, "/v1/messages?to=%2B4915155500001&colour=red", 400, "invalid_query"),
         (Method::GET, "/v1/runs?after=x", 400, "invalid_cursor"),
         (Method::GET, "/v1/runs?before=x", 400, "invalid_query"),

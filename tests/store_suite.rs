@@ -6,6 +6,10 @@
 
 #[path = "store_suite/bench.rs"]
 mod bench;
+#[path = "store_suite/canary.rs"]
+mod canary;
+#[path = "store_suite/cases.rs"]
+mod cases;
 #[path = "store_suite/claims.rs"]
 mod claims;
 #[path = "store_suite/control.rs"]
@@ -28,8 +32,12 @@ mod outbox;
 mod plans;
 #[path = "store_suite/polls.rs"]
 mod polls;
+#[path = "store_suite/rules.rs"]
+mod rules;
 #[path = "store_suite/runs.rs"]
 mod runs;
+#[path = "store_suite/schedules.rs"]
+mod schedules;
 #[path = "store_suite/settling.rs"]
 mod settling;
 #[path = "store_suite/source.rs"]
@@ -103,6 +111,17 @@ suite! {
     control::many_requests_are_cancelled_in_turns,
     control::failures_are_tried_again,
     control::retrying_does_not_resume_a_stopped_run,
+    canary::only_the_first_slice_is_released,
+    canary::a_good_slice_releases_the_rest_once_it_was_waited_for,
+    canary::a_bad_slice_pauses_and_an_operator_decides,
+    canary::pausing_by_hand_neither_releases_nor_forgets_a_slice,
+    canary::a_run_that_was_cancelled_in_its_slice_ends_without_its_operator,
+    canary::a_run_that_fails_in_bulk_is_paused_in_the_same_breath,
+    canary::failures_side_by_side_are_seen_together,
+    canary::opt_outs_are_counted_on_the_run_that_they_answer,
+    canary::slices_and_orders_at_once_end_with_exact_sums,
+    schedules::a_due_time_is_decided_once_and_what_was_missed_is_kept,
+    schedules::what_was_said_counts_from_when_it_was_said,
     inbound::the_latest_word_on_consent_holds,
     inbound::an_event_is_recorded_once,
     inbound::events_become_requests_exactly_once,
@@ -110,6 +129,12 @@ suite! {
     inbound::callbacks_are_applied_and_forgotten,
     inbound::a_reply_is_kept_once,
     inbound::a_firing_is_leased_and_finished_once,
+    cases::the_latest_word_on_each_part_of_a_case_holds,
+    cases::everybody_with_a_case_is_found_once,
+    cases::a_page_is_added_once_and_goes_on_where_it_stopped,
+    cases::a_request_waits_for_company_until_it_is_full_or_due,
+    cases::racing_batches_leave_no_gap,
+    cases::a_call_and_its_answer_are_there_together,
     polls::a_request_is_asked_about_until_there_is_no_use,
     polls::what_was_put_off_is_neither_tried_nor_counted,
     polls::the_way_and_the_first_time_are_kept_with_the_intent,
@@ -145,6 +170,11 @@ suite! {
     outbox::a_failed_delivery_comes_round_again_until_it_is_given_up,
     outbox::an_endpoint_that_is_gone_hears_nothing_until_it_is_enabled,
     outbox::what_nobody_will_hear_of_is_dropped,
+    rules::marketing_counts_what_was_handed_over_or_came_before,
+    rules::a_cap_holds_whoever_is_first,
+    rules::a_crowd_is_found_by_acceptance,
+    rules::what_is_held_waits_and_is_no_try,
+    rules::what_is_held_can_be_cancelled,
     isolation::another_organization_reads_nothing,
     isolation::another_organization_changes_nothing,
     plans::no_statement_scans_a_table,

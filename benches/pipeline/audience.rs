@@ -127,5 +127,6 @@ pub fn channel() -> anyhow::Result<Channel> {
         attachments: Default::default(),
         locale: None,
         fallback: None,
+        smart_encoding: false,
     })
 }

@@ -169,6 +169,8 @@ async fn define(store: &Store, clock: &Clock, org: &OrgId, sink: &str) -> anyhow
         default_country: None,
         quota: "1_000_000_000/hour".parse()?,
         reserved_for_automatic: 5,
+        frequency_cap: None,
+        quiet_hours: None,
         templates: None,
     };
     let account = Account::Twilio(TwilioSettings {

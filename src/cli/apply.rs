@@ -83,6 +83,6 @@ fn document(set: &DefinitionSet, applied: &Applied, dry_run: bool) -> Value {
     json!({
         "organization": set.organization.id, "change": told(applied.organization), "changes": changes, "dry_run": dry_run,
         "callbacks": paths("callbacks", &applied.callback_tokens), "hooks": paths("hooks", &applied.hook_tokens),
-        "notes": applied.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "firings": applied.firings, "notes": applied.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -24,6 +24,7 @@ pub struct Args {
 
 pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     let (mut checks, mut wrong_input, mut failed) = (Vec::new(), false, false);
+    let mut firings = Vec::new();
     let mut told = |what: String, problems: Vec<String>| {
         let good = problems.is_empty();
         context.out.line(format!("{what}: {}", if good { "good" } else { "not good" }));
@@ -35,9 +36,9 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         let (what, folder) = (dir.display().to_string(), dir);
         let problems = match tokio::task::spawn_blocking(move || DefinitionSet::read(&folder)).await? {
             Ok(set) => {
-                set.notices(Clock::system().now())
-                    .iter()
-                    .for_each(|notice| context.out.line(format!("note: {notice}")));
+                let now = Clock::system().now();
+                firings = set.firings(now);
+                set.notices(now).iter().for_each(|notice| context.out.line(format!("note: {notice}")));
                 Vec::new()
             }
             Err(Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
@@ -72,6 +73,6 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         }
     }
     let good = !wrong_input && !failed;
-    context.out.document(&json!({ "checks": checks, "good": good }));
+    context.out.document(&json!({ "checks": checks, "good": good, "firings": firings }));
     Ok(ExitCode::from(if wrong_input { 2 } else { u8::from(failed) }))
 }

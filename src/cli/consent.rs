@@ -94,10 +94,10 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
             };
             let changes: Vec<ConsentChange> = channel_types(channel).into_iter().map(change).collect();
             app.store.set_consents(org, &changes).await?;
-            print(context.out, &of_person(&app.store, org, person, None).await?);
+            print(context.out, &json!(of_person(&app.store, org, person, None).await?));
         }
         Command::Show { number } => {
-            print(context.out, &of_person(&app.store, org, read(&number, country)?, None).await?);
+            print(context.out, &json!(of_person(&app.store, org, read(&number, country)?, None).await?));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -102,11 +102,17 @@ pub fn print(out: Out, app: &App, followed: &Followed) {
         run.requests,
         run.dispatched
     ));
+    if let Some(canary) = run.canary {
+        out.line(format!("  {}", canary.in_words(run.messages)));
+    }
     for warning in views::warnings(run) {
         out.line(format!("  warning: {warning}"));
     }
     for (bucket, count) in sums.buckets() {
         out.line(format!("  {bucket:12} {count:>9}{}", reasons(sums, bucket)));
+    }
+    if run.opted_out > 0 {
+        out.line(format!("  {} answered with an opt-out", run.opted_out));
     }
     out.line(format!("  {:12} {:>9}  {}", "all rows", sums.rows(), told(&followed.audit)));
     out.line(format!("  {} segments; {seconds:.1} s, {:.0} messages/s", sums.segments(), views::rate(sums, seconds)));

@@ -11,6 +11,7 @@ mod run;
 mod sandbox;
 mod send;
 mod serve;
+mod template;
 mod timeline;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -72,8 +73,10 @@ enum Command {
     /// Validates definitions, templates, store and accounts, and lists every problem at once.
     #[command(after_help = "Example: herald check examples/acme --providers")]
     Check(check::Args),
-    /// Sends through an outbound configuration to everybody in a CSV file, and follows it.
-    #[command(after_help = "Example: herald send shipping-delay --csv customers.csv --dry-run")]
+    /// Sends through an outbound configuration to everybody in a CSV file, a stored list or a query over cases, and follows it.
+    #[command(
+        after_help = "Examples: herald send shipping-delay --csv customers.csv --dry-run\n          herald send case-resolved --cases resolved"
+    )]
     Send(send::Args),
     /// Looks at runs and controls them.
     #[command(subcommand, after_help = "Example: herald run list")]
@@ -84,6 +87,12 @@ enum Command {
     /// Who may be written to and who may not.
     #[command(subcommand, after_help = "Example: herald consent import opt-outs.csv")]
     Consent(consent::Command),
+    /// Templates, before anything is sent.
+    #[command(
+        subcommand,
+        after_help = "Example: herald template preview case-created --locale fr --set CustomerName=Ana"
+    )]
+    Template(template::Command),
     /// The provider simulator alone: Twilio (SMS and WhatsApp), TeleSign, Azure Communication Services.
     #[command(after_help = "Example: herald sandbox --listen 127.0.0.1:4010")]
     Sandbox(sandbox::Args),
@@ -178,6 +187,7 @@ fn run_command(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Run(command) => run::run(context, command).await,
             Command::Timeline(args) => timeline::run(context, args).await,
             Command::Consent(command) => consent::run(context, command).await,
+            Command::Template(command) => template::run(context, command).await,
             Command::Sandbox(args) => sandbox::run(context, args).await,
             Command::Key(command) => key::run(context, command).await,
         }

@@ -12,10 +12,8 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{
-        id::{OrgId, RunId},
-        run::RunStatus,
-    },
+    domain::id::{OrgId, RunId},
+    engine::{self, Order, Refused},
     http::views::{self, Audit},
 };
 
@@ -78,28 +76,10 @@ pub async fn run(context: Context, command: Command) -> Result<ExitCode, Failure
     match command {
         Command::List { limit } => list(&context, &app, org, limit).await?,
         Command::Show { run } => show(&context, &app, org, run).await?,
-        Command::Pause { run } => {
-            let done = app.store.stop_run(org, run, "paused", "paused by an operator").await?;
-            changed(&context, &app, org, run, done, "it is not running").await?;
-        }
-        Command::Resume { run } => {
-            release_account(&app, org, run).await?;
-            let done = app.store.resume_run(org, run, app.clock.now()).await?;
-            changed(&context, &app, org, run, done, "it is neither paused nor held").await?;
-        }
-        Command::Cancel { run } => {
-            let done = app.store.begin_cancel(org, run).await?;
-            while done && app.store.cancel_some(org, run, app.clock.now()).await? {}
-            changed(&context, &app, org, run, done, "it is over").await?;
-        }
-        Command::RetryFailed { run } => {
-            let known = look(&app, org, run).await?;
-            let retried = app.store.retry_failed(org, run, app.clock.now()).await?;
-            context
-                .out
-                .line(format!("{retried} messages of {} are queued again; herald serve sends them", known.run.id));
-            context.out.document(&json!({ "run": known.run.id, "retried": retried }));
-        }
+        Command::Pause { run } => obey(&context, &app, org, run, Order::Pause).await?,
+        Command::Resume { run } => obey(&context, &app, org, run, Order::Resume).await?,
+        Command::Cancel { run } => obey(&context, &app, org, run, Order::Cancel).await?,
+        Command::RetryFailed { run } => obey(&context, &app, org, run, Order::RetryFailed).await?,
         Command::Export { run, to } => {
             let known = look(&app, org, run).await?;
             if to.is_none() && context.out.is_json() {
@@ -125,14 +105,10 @@ async fn list(context: &Context, app: &App, org: &OrgId, limit: i64) -> Result<(
         let sums = app.store.sums(org, run.id).await?;
         let buckets: Vec<String> =
             sums.buckets().into_iter().map(|(bucket, count)| format!("{bucket} {count}")).collect();
-        context.out.line(format!(
-            "{}  {}  {:10} {:20} {}",
-            run.id,
-            run.created_at,
-            run.status,
-            run.name,
-            buckets.join(", ")
-        ));
+        // What ended or stopped it says more than that it has.
+        let why = if run.why.is_empty() { String::new() } else { format!("  {}", run.why) };
+        let buckets = buckets.join(", ");
+        context.out.line(format!("{}  {}  {:10} {:20} {buckets}{why}", run.id, run.created_at, run.status, run.name));
         shown.push(views::run(&run, &sums, &Audit::Running, app.clock.now()));
     }
     context.out.document(&json!({ "runs": shown }));
@@ -146,39 +122,18 @@ async fn show(context: &Context, app: &App, org: &OrgId, run: RunId) -> Result<(
     Ok(())
 }
 
-/// Says how the run stands now, or why nothing was done.
-async fn changed(
-    context: &Context,
-    app: &App,
-    org: &OrgId,
-    run: RunId,
-    done: bool,
-    why_not: &str,
-) -> Result<(), Failure> {
-    let known = look(app, org, run).await?;
-    if !done {
-        return Err(input(anyhow!("run {run} is {}: {why_not}", known.run.status)));
-    }
-    let with_provider = known.sums.messages - known.sums.waiting();
-    context.out.line(format!(
-        "{run} is {}; {with_provider} of {} messages were already dealt with",
-        known.run.status, known.sums.messages
-    ));
-    context.out.document(&json!({ "run": views::run(&known.run, &known.sums, &known.audit, app.clock.now()) }));
-    Ok(())
-}
-
-/// Resuming a run that is held because its account is stopped says: the account is in order again.
-async fn release_account(app: &App, org: &OrgId, run: RunId) -> Result<(), Failure> {
-    let (Some((pinned, RunStatus::Held)), Some(book)) =
-        (app.store.run_facts(org, run).await?, app.books.current(org).await?)
-    else {
-        return Ok(());
-    };
-    let Ok(channel) = book.channel(&pinned.channel) else { return Ok(()) };
-    if let Some(state) = app.store.account_state(org, &channel.account).await? {
-        let released = crate::store::accounts::AccountState { stopped: String::new(), ..state };
-        app.store.set_account_state(org, &channel.account, &released).await?;
-    }
+/// Has an order carried out, and says how the run stands since, or why nothing was done.
+async fn obey(context: &Context, app: &App, org: &OrgId, run: RunId, order: Order) -> Result<(), Failure> {
+    let obeyed = engine::control(&app.store, &app.books, &app.clock, org, run, order).await;
+    let obeyed = obeyed.map_err(|refused| match refused {
+        Refused::Missing(_) | Refused::Unfit { .. } => input(refused),
+        Refused::Store(problem) => Failure::Work(problem.into()),
+    })?;
+    context.out.line(format!("{run} is {}; {}", obeyed.run.status, obeyed.note));
+    let audit = if obeyed.run.status.is_over() { follow::recount(app, org, run).await? } else { Audit::Running };
+    context.out.document(&json!({
+        "run": views::run(&obeyed.run, &obeyed.sums, &audit, app.clock.now()), "note": obeyed.note,
+        "cancelled": obeyed.cancelled(), "with_provider": obeyed.with_provider(), "retried": obeyed.retried,
+    }));
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! `herald send`: a CSV file through an outbound configuration, followed to its end.
+//! `herald send`: a CSV file, a stored list or a query over cases through an outbound configuration, followed to its end.
 
-use std::{path::PathBuf, process::ExitCode};
+mod audience;
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::anyhow;
 use serde_json::json;
@@ -10,11 +12,13 @@ use crate::{
     app::{App, Roles, Running},
     domain::contact::OptIn,
     http::views,
-    intake::upload::{self, NotSent, OnInvalid, OnSameFile, Preview, Upload},
+    intake::upload::{self, NotSent, OnInvalid, OnSameFile, Preview, TextFigures, Upload},
 };
 
 /// Row problems that are shown; the rest can be exported.
 const SHOWN: usize = 20;
+/// What `--cases` without a status means.
+const ANY_STATUS: &str = "*";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,7 +26,13 @@ pub struct Args {
     configuration: String,
     /// The file: a header line, one contact a row.
     #[arg(long, value_name = "FILE")]
-    csv: PathBuf,
+    csv: Option<PathBuf>,
+    /// A stored list, instead of a file. Without any of these three: the configuration's own audience.
+    #[arg(long, value_name = "NAME", conflicts_with = "csv")]
+    list: Option<String>,
+    /// Everybody who has a case with this status, once each; every case without a status.
+    #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = ANY_STATUS, conflicts_with_all = ["csv", "list"])]
+    cases: Option<String>,
     /// Checks, shows what would be sent, and sends nothing.
     #[arg(long)]
     dry_run: bool,
@@ -30,18 +40,23 @@ pub struct Args {
     #[arg(long)]
     skip_invalid: bool,
     /// Sends a file that was sent within the last 24 hours once more.
-    #[arg(long)]
+    #[arg(long, requires = "csv")]
     again: bool,
-    /// Attests that everybody in the file without an `optin` has agreed.
+    /// Attests that everybody of whom nothing is said has agreed.
     #[arg(long)]
     opted_in: bool,
-    /// Writes the rejected rows to this file, to be corrected and sent.
-    #[arg(long, value_name = "FILE")]
+    /// Writes the rejected rows of a file to this one, to be corrected and sent.
+    #[arg(long, value_name = "FILE", requires = "csv")]
     rejected: Option<PathBuf>,
 }
 
 pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     let app = context.app().await?;
+    let Some(path) = args.csv.clone() else { return audience::run(&context, &app, &args).await };
+    file(&context, &app, args, path).await
+}
+
+async fn file(context: &Context, app: &App, args: Args, path: PathBuf) -> Result<ExitCode, Failure> {
     let out = context.out;
     let book = app.organization(context.org.as_ref()).await.map_err(input)?;
     let configuration = book.configuration(&args.configuration).map_err(input)?.clone();
@@ -49,7 +64,7 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
     let upload = Upload {
         book,
         configuration,
-        path: args.csv,
+        path,
         on_invalid: if args.skip_invalid { OnInvalid::Skip } else { OnInvalid::Refuse },
         on_same_file: if args.again { OnSameFile::Send } else { OnSameFile::Refuse },
         attested: args.opted_in.then_some(OptIn::Yes),
@@ -75,7 +90,7 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         }
         Err(other) => return Err(refused(out)(other)),
     };
-    finish(&app, out, &org, run).await
+    finish(app, out, &org, run).await
 }
 
 /// Works on the run here, besides whatever else works on the same database, until it is over.
@@ -140,13 +155,18 @@ pub fn print_preview(out: Out, preview: &Preview) {
         "{} rows: {} good, {} bad; {} repeat a number, {} did not opt in",
         checked.rows, checked.valid, checked.invalid, checked.duplicates, checked.not_opted_in
     ));
-    let requests = checked.valid.div_ceil(crate::domain::run::REQUEST_SIZE as u64);
-    let segments: u64 = preview.texts.values().map(|text| text.segments).sum();
+    print_texts(out, checked.valid, &preview.texts);
+}
+
+/// The texts that so many contacts would get.
+fn print_texts(out: Out, contacts: u64, texts: &BTreeMap<String, TextFigures>) {
+    let requests = contacts.div_ceil(crate::domain::run::REQUEST_SIZE as u64);
+    let segments: u64 = texts.values().map(|text| text.segments).sum();
     out.line(format!(
         "{requests} requests of at most {} contacts; {segments} segments",
         crate::domain::run::REQUEST_SIZE
     ));
-    for (locale, text) in &preview.texts {
+    for (locale, text) in texts {
         out.line(format!(
             "  {locale:6} {:>7} rows {:>7} segments{}",
             text.rows,
@@ -183,12 +203,14 @@ fn keep_rejected(out: Out, path: Option<PathBuf>, preview: &mut Preview) -> Resu
 
 fn document(preview: &Preview) -> serde_json::Value {
     let checked = &preview.checked;
-    let text = |text: &upload::TextFigures| json!({ "rows": text.rows, "segments": text.segments, "ucs2": text.ucs2, "sample": text.sample });
-    let texts: serde_json::Map<_, _> =
-        preview.texts.iter().map(|(locale, figures)| (locale.clone(), text(figures))).collect();
     json!({
         "rows": checked.rows, "valid": checked.valid, "invalid": checked.invalid, "duplicates": checked.duplicates,
         "not_opted_in": checked.not_opted_in, "summary": checked.summary.to_string(),
-        "problems": checked.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), "texts": texts,
+        "problems": checked.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), "texts": texts(&preview.texts),
     })
+}
+
+fn texts(texts: &BTreeMap<String, TextFigures>) -> serde_json::Map<String, serde_json::Value> {
+    let text = |text: &TextFigures| json!({ "rows": text.rows, "segments": text.segments, "ucs2": text.ucs2, "sample": text.sample });
+    texts.iter().map(|(locale, figures)| (locale.clone(), text(figures))).collect()
 }

@@ -38,11 +38,11 @@ pub async fn run(context: Context, args: Args) -> Result<ExitCode, Failure> {
         }
         (None, regarding) => timelines.regarding(&book, &regarding.unwrap_or_default(), args.after, now).await?,
     };
-    let shown = items(&page);
-    for item in &shown {
+    let shown = json!(items(&page));
+    for item in shown.as_array().into_iter().flatten() {
         context.out.line(line(item));
     }
-    if shown.is_empty() {
+    if page.items.is_empty() {
         context.out.line("nothing has happened there");
     }
     if let Some(next) = page.next {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{
+    firings::{self, Firings},
     lists::ListPlan,
+    notices,
     problem::{Notice, Problems},
     rules,
     set::DefinitionSet,
@@ -12,9 +14,9 @@ use super::{
 };
 use crate::{
     domain::{
-        definition::{Configuration, List},
+        definition::{Configuration, List, Trigger},
         id::{AccountId, ChannelId, ConfigurationId, EndpointId, HookId, ListId, OrgId, TemplateId},
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     store::{
         Store, StoreError,
@@ -34,6 +36,8 @@ pub struct Applied {
     pub callback_tokens: BTreeMap<String, String>,
     /// The tokens of the hooks' URLs, by hook. A dry run knows only those that exist.
     pub hook_tokens: BTreeMap<String, String>,
+    /// When its schedules fire next.
+    pub firings: Vec<Firings>,
     /// What is worth knowing.
     pub notices: Vec<Notice>,
 }
@@ -86,12 +90,14 @@ pub async fn plan_apply(store: &Store, set: &DefinitionSet, now: Timestamp) -> R
         };
         (kind, name, change)
     });
+    let firings = firings::of(set, &said(store, set, &stored).await?, now);
     Ok(Applied {
         organization,
         changes: changes.collect(),
         callback_tokens: tokens(store, org, TokenKind::Account, set.accounts.keys()).await?,
         hook_tokens: tokens(store, org, TokenKind::Hook, set.hooks.keys()).await?,
-        notices: set.notices(now),
+        notices: notices::of(set, &firings),
+        firings,
     })
 }
 
@@ -131,12 +137,14 @@ pub async fn apply(
     let changes: Vec<(Kind, String, Change)> =
         new.into_iter().zip(changes).map(|(new, change)| (new.kind, new.name, change)).collect();
     set_schedules(store, set, now, organization, &changes).await?;
+    let firings = firings::of(set, &said(store, set, &store.definitions(org).await?).await?, now);
     Ok(Applied {
         organization,
         changes,
         callback_tokens: tokens(store, org, TokenKind::Account, set.accounts.keys()).await?,
         hook_tokens: tokens(store, org, TokenKind::Hook, set.hooks.keys()).await?,
-        notices: set.notices(now),
+        notices: notices::of(set, &firings),
+        firings,
     })
 }
 
@@ -216,14 +224,23 @@ async fn set_schedules(
 ) -> Result<(), ApplyError> {
     let org = &set.organization.id;
     let stored = store.definitions(org).await?;
+    let known_to_say = store.said_after(org).await?;
     for (kind, name, change) in changes.iter().filter(|(kind, ..)| *kind == Kind::Configuration) {
         let found = stored.iter().find(|found| found.kind == *kind && found.name == *name);
         let (Some(found), Some(configuration)) = (found, set.configurations.get(name)) else { continue };
         let Ok(id) = found.id.parse::<ConfigurationId>() else { continue };
         let known = store.next_firing(org, id).await?;
-        let next = next_firing(set, configuration, now);
+        let said = match says_after(configuration) {
+            Some(after) => Some(store.say_after(org, id, &after.to_string(), now).await?),
+            None if known_to_say.contains_key(&id) => {
+                store.unsay_after(org, id).await?;
+                None
+            }
+            None => None,
+        };
+        let next = next_firing(set, configuration, said, now);
         // A time that is due and has not fired yet is the scheduler's, which judges it by the schedule as it is now.
-        let due = known.is_some_and(|known| known <= now) && is_scheduled(set, configuration);
+        let due = known.is_some_and(|known| known <= now) && is_scheduled(configuration);
         let same =
             *change == Change::Unchanged && organization == Change::Unchanged && known.is_some() == next.is_some();
         if !due && !same && known != next {
@@ -233,13 +250,41 @@ async fn set_schedules(
     Ok(())
 }
 
-fn is_scheduled(set: &DefinitionSet, configuration: &Configuration) -> bool {
-    configuration.active && rules::schedule(configuration, set.organization.timezone).is_some()
+/// Since when the configurations of a set that say "so long after" have said so, as far as they say the same as before; by name.
+async fn said(
+    store: &Store,
+    set: &DefinitionSet,
+    stored: &[Definition],
+) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+    let known = store.said_after(&set.organization.id).await?;
+    let since = |found: &Definition| {
+        let (said, at) = known.get(&found.id.parse().ok()?)?;
+        let after = says_after(set.configurations.get(&found.name)?)?;
+        (after.to_string() == *said).then(|| (found.name.clone(), *at))
+    };
+    Ok(stored.iter().filter(|found| found.kind == Kind::Configuration).filter_map(since).collect())
 }
 
-fn next_firing(set: &DefinitionSet, configuration: &Configuration, now: Timestamp) -> Option<Timestamp> {
+/// How long after it is said an active configuration fires, if that is what it says.
+fn says_after(configuration: &Configuration) -> Option<Span> {
+    match &configuration.trigger {
+        Trigger::Scheduled { after, .. } if configuration.active => *after,
+        Trigger::Scheduled { .. } | Trigger::Automatic { .. } | Trigger::Instant {} => None,
+    }
+}
+
+fn is_scheduled(configuration: &Configuration) -> bool {
+    configuration.active && matches!(configuration.trigger, Trigger::Scheduled { .. })
+}
+
+fn next_firing(
+    set: &DefinitionSet,
+    configuration: &Configuration,
+    said: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
     if !configuration.active {
         return None;
     }
-    rules::schedule(configuration, set.organization.timezone)?.ok()?.next_after(now)
+    rules::schedule(configuration, set.organization.timezone, said)?.ok()?.next_after(now)
 }

@@ -11,6 +11,7 @@ mod apply;
 mod lists;
 mod token;
 
+mod firings;
 mod notices;
 mod rules;
 mod templates;
@@ -22,6 +23,7 @@ mod shapes;
 mod source;
 
 pub use apply::{Applied, ApplyError, apply, plan_apply};
+pub use firings::{Firings, Next};
 pub use problem::{Notice, Problem, Problems};
 pub use set::DefinitionSet;
 pub use source::{Embedded, Found, FoundKind, OnDisk, Outside, PathOrBytes, Source, acme, acme_customers};

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use super::{problem::Notice, rules, set::DefinitionSet};
+use super::{firings::Firings, problem::Notice, set::DefinitionSet};
 use crate::domain::{
     account::{Account, ProviderKind},
     contact::{ChannelType, REGARDING, RELATIONSHIP, fold},
-    definition::{Channel, Configuration, NumberType, Trigger},
+    definition::{AudienceRef, Channel, Configuration, NumberType, Trigger},
     pace::{self, Unit},
     purpose::Purpose,
     rate::Rate,
-    time::Timestamp,
 };
 
 /// Everything that is worth knowing.
-pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
-    let mut notices = schedules(set, now);
+pub(super) fn of(set: &DefinitionSet, firings: &[Firings]) -> Vec<Notice> {
+    let mut notices: Vec<Notice> =
+        firings.iter().map(|one| notice("outbound", &one.configuration, one.in_words())).collect();
     notices.extend(accounts(set));
     notices.extend(senders(set));
     notices.extend(pace_of_runs(set));
@@ -27,33 +27,6 @@ pub(super) fn of(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
 
 fn notice(kind: &str, name: &str, message: impl Into<String>) -> Notice {
     Notice { file: format!("{kind} {name}"), message: message.into() }
-}
-
-/// When each schedule fires next.
-fn schedules(set: &DefinitionSet, now: Timestamp) -> Vec<Notice> {
-    let mut notices = Vec::new();
-    for (name, configuration) in &set.configurations {
-        let Some(Ok(schedule)) = rules::schedule(configuration, set.organization.timezone) else { continue };
-        let times: Vec<String> =
-            schedule.upcoming(now, 3).iter().map(|time| local(set, configuration, *time)).collect();
-        let message = match (configuration.active, times.is_empty()) {
-            (false, _) => "is inactive and does not fire".to_owned(),
-            (true, true) => "never fires again: all of its times are past".to_owned(),
-            (true, false) => format!("fires next at {}", times.join(", ")),
-        };
-        notices.push(notice("outbound", name, message));
-    }
-    notices
-}
-
-fn local(set: &DefinitionSet, configuration: &Configuration, time: Timestamp) -> String {
-    let zone = match &configuration.trigger {
-        Trigger::Scheduled { timezone: Some(zone), .. } => *zone,
-        Trigger::Scheduled { timezone: None, .. } | Trigger::Automatic { .. } | Trigger::Instant {} => {
-            set.organization.timezone
-        }
-    };
-    time.to_utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// TeleSign's address for customers without a contract.
@@ -115,14 +88,15 @@ fn pace_of_runs(set: &DefinitionSet) -> Vec<Notice> {
         let rate = channel.pace(provider);
         match (&configuration.trigger, &configuration.audience) {
             (Trigger::Automatic { .. }, _) => {}
-            (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(audience)) => {
-                let rows = set.rows.get(&audience.list).copied().unwrap_or_default();
+            (Trigger::Instant {} | Trigger::Scheduled { .. }, Some(AudienceRef::List(list))) => {
+                let rows = set.rows.get(list).copied().unwrap_or_default();
                 if seconds(rows, rate) > LONG {
                     let list = format!("its list of {} rows", grouped(rows));
                     notices.push(notice("outbound", name, takes(&list, rows, configuration, channel, provider)));
                 }
             }
-            (Trigger::Instant {} | Trigger::Scheduled { .. }, None) => {
+            // How many cases there will be is not known before there are any.
+            (Trigger::Instant {} | Trigger::Scheduled { .. }, None | Some(AudienceRef::Cases(_))) => {
                 if seconds(LARGE_RUN, rate) > VERY_LONG && slow.insert(&configuration.channel) {
                     let run = format!("a run of {} rows", grouped(LARGE_RUN));
                     notices.push(notice("outbound", name, takes(&run, LARGE_RUN, configuration, channel, provider)));

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{
         account::{Account, ProviderKind},
-        definition::{Channel, Configuration, Endpoint, Organization},
+        definition::{AudienceRef, Channel, Configuration, Endpoint, Organization},
     },
     intake::mapping::CompiledMapping,
     keys,
@@ -208,8 +208,9 @@ impl Reader<'_> {
                 self.problems.push(page.problem("template", message));
             }
         }
-        if let Some(audience) = configuration.audience.as_ref().filter(|audience| !lists.contains_key(&audience.list)) {
-            self.problems.push(missing(page, "audience.list", "list", &audience.list, lists.keys()));
+        let list = configuration.audience.as_ref().and_then(AudienceRef::list);
+        if let Some(list) = list.filter(|list| !lists.contains_key(*list)) {
+            self.problems.push(missing(page, "audience.list", "list", list, lists.keys()));
         }
     }
 

@@ -5,7 +5,7 @@ mod accounts;
 mod endpoints;
 mod senders;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use chrono_tz::Tz;
 use url::{Host, Url};
@@ -19,6 +19,7 @@ use crate::{
     domain::{
         definition::{CONTRACT_QUOTA, Configuration, Mapping, Organization, Trigger},
         schedule::{NotASchedule, Schedule},
+        time::Timestamp,
     },
     intake::mapping::{CompiledMapping, check_type},
 };
@@ -26,18 +27,26 @@ use crate::{
 /// An hour: what a quota is counted over.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Over what time marketing messages to a person may be counted.
+const CAP_SPANS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+
 /// The organization's own settings.
 pub(super) fn organization(page: &Page, organization: &Organization) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let quota = organization.quota;
-    if quota.per == HOUR && quota.count <= CONTRACT_QUOTA {
-        return Vec::new();
+    if quota.per != HOUR || quota.count > CONTRACT_QUOTA {
+        let message = format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\"");
+        problems.push(page.problem("quota", message));
     }
-    vec![
-        page.problem(
-            "quota",
-            format!("\"{quota}\" is not a quota; expected requests an hour, at most \"30_000/hour\""),
-        ),
-    ]
+    if let Some(cap) = organization.frequency_cap.filter(|cap| !CAP_SPANS.contains(&cap.per)) {
+        let message = format!("\"{cap}\" is not a cap; expected messages in a minute to a year, like \"3/7day\"");
+        problems.push(page.problem("frequency_cap", message));
+    }
+    if organization.quiet_hours.is_some_and(|hours| hours.from == hours.to) {
+        let message = "is the same time as quiet_hours.from; expected another, which may be the next morning's";
+        problems.push(page.problem("quiet_hours.to", message));
+    }
+    problems
 }
 
 /// A text as a web address; `None` if it is none.
@@ -66,26 +75,34 @@ pub(super) fn configuration(
     if configuration.valid_for.0.is_zero() {
         problems.push(page.problem("valid_for", "is no time at all; expected a length of time like \"24h\""));
     }
+    if configuration.canary_wait.is_some() && configuration.canary.is_none() {
+        problems.push(page.problem("canary_wait", "there is nothing to wait for; expected canary beside it"));
+    }
     match &configuration.trigger {
         Trigger::Automatic { event, when, contact, .. } => {
+            if configuration.canary.is_some() {
+                let message =
+                    "an automatic configuration has none, as its contacts come one by one; expected limits alone";
+                problems.push(page.problem("canary", message));
+            }
             if let Err(problem) = check_type(event) {
                 problems.push(page.problem("trigger.event", problem.to_string()));
             }
             automatic(page, configuration, when.as_deref(), contact.as_ref(), problems)
         }
         Trigger::Instant {} => None,
-        Trigger::Scheduled { at, cron, .. } => {
+        Trigger::Scheduled { at, cron, after, .. } => {
             let key = if cron.is_some() { "trigger.cron" } else { "trigger.at" };
-            if at.is_empty() == cron.is_none() {
-                let message = "expected either at (local times) or cron (an expression), not both and not neither";
+            if [!at.is_empty(), cron.is_some(), after.is_some()].into_iter().filter(|said| *said).count() != 1 {
+                let message =
+                    "expected exactly one of at (local times), cron (an expression) and after (a length of time)";
                 problems.push(page.problem("trigger", message));
-            } else if let Some(Err(problem)) = schedule(configuration, zone) {
+            } else if let Some(Err(problem)) = schedule(configuration, zone, None) {
                 problems.push(page.problem(key, problem.to_string()));
             }
             if configuration.audience.is_none() {
-                let message =
-                    "missing; expected a stored list to send to, as a scheduled configuration has no other audience";
-                problems.push(page.problem("audience.list", message));
+                let message = "missing; expected a stored list or a query over cases to send to, as a scheduled configuration has no other audience";
+                problems.push(page.problem("audience", message));
             }
             None
         }
@@ -119,12 +136,18 @@ fn automatic(
     said.ok()
 }
 
-/// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers.
-pub(super) fn schedule(configuration: &Configuration, zone: Tz) -> Option<Result<Schedule, NotASchedule>> {
-    let Trigger::Scheduled { at, cron, timezone, .. } = &configuration.trigger else { return None };
+/// When a scheduled configuration fires, in its own time zone or this one; `None` for other triggers, and for one that says "so long
+/// after" if it is not known since when.
+pub(super) fn schedule(
+    configuration: &Configuration,
+    zone: Tz,
+    said: Option<Timestamp>,
+) -> Option<Result<Schedule, NotASchedule>> {
+    let Trigger::Scheduled { at, cron, after, timezone, .. } = &configuration.trigger else { return None };
     let zone = timezone.unwrap_or(zone);
-    Some(match cron {
-        Some(cron) => Schedule::cron(cron, zone),
-        None => Schedule::at(at, zone),
-    })
+    match (cron, after) {
+        (Some(cron), _) => Some(Schedule::cron(cron, zone)),
+        (None, Some(after)) => said.map(|said| Ok(Schedule::once(said.plus(after.0), zone))),
+        (None, None) => Some(Schedule::at(at, zone)),
+    }
 }

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
+    firings::{self, Firings},
     lists::ListNeeds,
     notices,
     problem::{Notice, Problems},
@@ -14,7 +15,7 @@ use crate::{
     domain::{
         account::Account,
         contact::ChannelType,
-        definition::{Channel, Configuration, Endpoint, Hook, Organization},
+        definition::{AudienceRef, Channel, Configuration, Endpoint, Hook, Organization},
         time::Timestamp,
     },
     template::{Template, TemplateSource},
@@ -62,7 +63,12 @@ impl DefinitionSet {
 
     /// What is worth knowing before it is applied: when schedules fire next, and what cannot be carried as it is defined.
     pub fn notices(&self, now: Timestamp) -> Vec<Notice> {
-        notices::of(self, now)
+        notices::of(self, &self.firings(now))
+    }
+
+    /// When schedules fire next, by what is in the set alone.
+    pub fn firings(&self, now: Timestamp) -> Vec<Firings> {
+        firings::of(self, &BTreeMap::new(), now)
     }
 
     /// What a list's rows must have: what every configuration that is sent to it needs.
@@ -70,7 +76,7 @@ impl DefinitionSet {
         let users = self
             .configurations
             .values()
-            .filter(|user| user.audience.as_ref().is_some_and(|audience| audience.list == list));
+            .filter(|user| user.audience.as_ref().and_then(AudienceRef::list) == Some(list));
         let mut needs = ListNeeds::none(self.organization.default_country);
         for user in users {
             let channel_type =

@@ -6,11 +6,14 @@ use toml::Value;
 use super::page::{Key, Need, reads};
 use crate::domain::{
     account::{ProviderKind, TeleSignAuth},
+    canary::CanarySize,
     contact::ChannelType,
-    definition::{NumberType, OnUncertain},
+    definition::{CaseQuery, NumberType, OnUncertain},
     id::OrgId,
+    limits::Limit,
     locale::Locale,
     phone::Country,
+    quiet::TimeOfDay,
     rate::Rate,
     secret_ref::SecretRef,
     time::Span,
@@ -24,6 +27,9 @@ const SECRET: &str = "a reference like { env = \"NAME\" } or { file = \"PATH\" }
 const CEL: &str = "a CEL expression over event, as a text";
 const LOCALE: &str = "a language tag like \"en\"";
 const PROVIDERS: &str = "\"twilio\", \"telesign\" or \"acs\"";
+const AUDIENCE: &str = "either list = \"NAME\" or cases = { status = \"resolved\" }";
+const TIME: &str = "a time of the day like \"21:00\"";
+const LIMIT: &str = "a percentage like \"10%\", or \"off\"";
 const ZONE: &str = "an IANA time zone like \"Europe/Berlin\"";
 
 const fn must(path: &'static str, expected: &'static str, reads: fn(&Value) -> Result<(), String>) -> Key {
@@ -46,6 +52,9 @@ pub(super) const ORGANIZATION: &[Key] = &[
     may("default_country", "two letters like \"DE\"", reads::<Country>),
     may("quota", "a rate like \"30_000/hour\"", reads::<Rate>),
     may("reserved_for_automatic", "a percentage, 0 to 100", percent),
+    may("frequency_cap", "a rate like \"3/7day\"", reads::<Rate>),
+    with("quiet_hours.from", TIME, reads::<TimeOfDay>),
+    with("quiet_hours.to", TIME, reads::<TimeOfDay>),
     may("templates", "the path of a folder of templates", filled),
 ];
 
@@ -95,6 +104,7 @@ pub(super) const CHANNEL: &[Key] = &[
     may("attachments.from_organization", SWITCH, reads::<bool>),
     may("locale", LOCALE, reads::<Locale>),
     may("fallback", "the name of another channel", filled),
+    may("smart_encoding", SWITCH, reads::<bool>),
 ];
 
 /// `outbound/NAME.toml`, without its trigger's own keys.
@@ -107,8 +117,16 @@ pub(super) const OUTBOUND: &[Key] = &[
     may("valid_for", SPAN, reads::<Span>),
     may("opted_in", SWITCH, reads::<bool>),
     may("on_uncertain", "\"keep\" or \"resend\"", reads::<OnUncertain>),
+    may("canary", "a number of messages like 100, or a share of the run like \"1%\"", reads::<CanarySize>),
+    may("canary_wait", SPAN, reads::<Span>),
+    may("limits.failed", LIMIT, reads::<Limit>),
+    may("limits.opted_out", LIMIT, reads::<Limit>),
+    may("limits.after", "a number of messages like 100", reads::<u32>),
     must("trigger.kind", "\"automatic\", \"instant\" or \"scheduled\"", kind),
-    with("audience.list", "the name of a list", filled),
+    may("audience", AUDIENCE, audience),
+    may("audience.list", "the name of a list", filled),
+    may("audience.cases", "which cases are meant, like { status = \"resolved\" }", reads::<CaseQuery>),
+    may("audience.cases.status", "the status of a case like \"resolved\"", filled),
 ];
 
 /// A trigger of kind `automatic`.
@@ -119,6 +137,7 @@ pub(super) const AUTOMATIC: &[Key] = &[
     with("trigger.contact.to", CEL, reads::<String>),
     may("trigger.contact.optin", CEL, reads::<String>),
     may("trigger.contact.locale", CEL, reads::<String>),
+    may("trigger.contact.timezone", CEL, reads::<String>),
     may("trigger.contact.context.*", CEL, reads::<String>),
 ];
 
@@ -126,6 +145,7 @@ pub(super) const AUTOMATIC: &[Key] = &[
 pub(super) const SCHEDULED: &[Key] = &[
     may("trigger.at", "a list of local times like \"2026-12-01T09:00\"", reads::<Vec<String>>),
     may("trigger.cron", "a cron expression like \"0 9 * * MON\"", reads::<String>),
+    may("trigger.after", SPAN, reads::<Span>),
     may("trigger.timezone", ZONE, zone),
     may("trigger.grace", SPAN, reads::<Span>),
 ];
@@ -138,6 +158,7 @@ pub(super) const ANY_TRIGGER: &[Key] = &[
     may("trigger.contact", TEXT, any),
     may("trigger.at", TEXT, any),
     may("trigger.cron", TEXT, any),
+    may("trigger.after", TEXT, any),
     may("trigger.timezone", TEXT, any),
     may("trigger.grace", TEXT, any),
 ];
@@ -166,6 +187,16 @@ fn name(value: &Value) -> Result<(), String> {
     filled(value)?;
     let good = |text: &str| text.chars().count() <= 80 && !text.chars().any(char::is_control) && text.trim() == text;
     if value.as_str().is_some_and(good) { Ok(()) } else { Err("is too long, or has blanks around it".to_owned()) }
+}
+
+/// One of the two; what either must be is said of its own key.
+fn audience(value: &Value) -> Result<(), String> {
+    let Some(table) = value.as_table() else { return Ok(()) };
+    match (table.contains_key("list"), table.contains_key("cases")) {
+        (true, true) => Err(format!("is both a list and a query over cases; expected {AUDIENCE}")),
+        (false, false) => Err(format!("is nobody; expected {AUDIENCE}")),
+        (true, false) | (false, true) => Ok(()),
+    }
 }
 
 fn zone(value: &Value) -> Result<(), String> {

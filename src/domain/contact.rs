@@ -70,6 +70,9 @@ pub const RELATIONSHIP: &str = "entityrelationshipname";
 /// The slug that says what a message is about: the id of a case.
 pub const REGARDING: &str = "regardingobjectid";
 
+/// The slug that says in which time zone a contact is (an IANA name): what quiet hours go by.
+pub const TIMEZONE: &str = "timezone";
+
 /// Two names that differ only in case, with different values.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("\"{0}\" is given twice with different values (names differ only in case)")]

@@ -1,14 +1,27 @@
 //! What an organization defines: accounts, channels, outbound configurations, hooks. The same shape in files, in the API and
 //! in the store. Whether the parts fit together is checked where they are read (`definitions`), not here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::ProviderKind, contact::ChannelType, contact::OptIn, fairness::Priority, id::OrgId, locale::Locale, pace,
-    phone::Country, quota::Allowance, rate::Rate, secret_ref::SecretRef, time::Span,
+    account::ProviderKind,
+    canary::{CanarySize, Guard},
+    contact::ChannelType,
+    contact::OptIn,
+    fairness::Priority,
+    id::OrgId,
+    limits::Limits,
+    locale::Locale,
+    pace,
+    phone::Country,
+    quiet::QuietHours,
+    quota::Allowance,
+    rate::Rate,
+    secret_ref::SecretRef,
+    time::Span,
 };
 
 /// The tenant (`organization.toml`).
@@ -31,6 +44,12 @@ pub struct Organization {
     /// Percent of the quota kept for automatic messages.
     #[serde(default = "five_percent")]
     pub reserved_for_automatic: u8,
+    /// How many marketing messages one person may get on one type of channel, over all runs; no limit if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_cap: Option<Rate>,
+    /// When marketing waits, by the recipient's clock; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_hours: Option<QuietHours>,
     /// Where its templates lie, beside `templates/` in its own folder; the starter library if neither exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates: Option<String>,
@@ -83,6 +102,19 @@ pub struct Channel {
     /// The channel that its messages leave through while its account is stopped or does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
+    /// Whether typographic look-alikes in its texts are replaced by characters of GSM-7; for SMS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub smart_encoding: bool,
+}
+
+/// What becomes of typographic look-alikes (curly quotes, long dashes, no-break spaces) in a text that leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SmartEncoding {
+    /// They stay.
+    #[default]
+    Off,
+    /// They are replaced by characters of GSM-7.
+    On,
 }
 
 /// What a sender is.
@@ -111,6 +143,14 @@ pub struct Attachments {
 }
 
 impl Channel {
+    /// What becomes of look-alikes in what leaves through it. What WhatsApp has approved is never touched.
+    pub fn smart_encoding(&self) -> SmartEncoding {
+        match self.channel_type {
+            ChannelType::Sms if self.smart_encoding => SmartEncoding::On,
+            ChannelType::Sms | ChannelType::WhatsApp => SmartEncoding::Off,
+        }
+    }
+
     /// What may leave in a second, by the channel's own word or by its kind.
     pub fn pace(&self, provider: ProviderKind) -> Rate {
         self.pace.unwrap_or_else(|| pace::default_rate(provider, self.channel_type, self.number_type))
@@ -143,11 +183,20 @@ pub struct Configuration {
     /// What to do with a message that may or may not have been sent, when nobody can tell.
     #[serde(default)]
     pub on_uncertain: OnUncertain,
+    /// The first slice of a run, sent before the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanarySize>,
+    /// How long receipts and replies to it are awaited; ten minutes if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_wait: Option<Span>,
+    /// What pauses a run.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub limits: Limits,
     /// When it fires.
     pub trigger: Trigger,
     /// To whom, where the trigger does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audience: Option<Audience>,
+    pub audience: Option<AudienceRef>,
 }
 
 impl Configuration {
@@ -155,6 +204,15 @@ impl Configuration {
     pub fn attested(&self) -> Option<OptIn> {
         self.opted_in.then_some(OptIn::Yes)
     }
+
+    /// What its runs are kept from going wrong by.
+    pub fn guard(&self) -> Guard {
+        Guard { canary: self.canary, canary_wait: self.canary_wait, limits: self.limits }
+    }
+}
+
+fn is_usual(limits: &Limits) -> bool {
+    *limits == Limits::default()
 }
 
 fn yes() -> bool {
@@ -204,7 +262,10 @@ pub enum Trigger {
         /// A cron expression of 5, 6 or 7 fields.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cron: Option<String>,
-        /// The IANA time zone of either; the organization's if left out.
+        /// Once, so long after this was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Span>,
+        /// The IANA time zone of these; the organization's if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timezone: Option<Tz>,
         /// A time missed by no more than this still fires.
@@ -240,17 +301,51 @@ pub struct Mapping {
     /// The contact's locale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// The contact's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
     /// The slugs' values, by name.
     #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
 
-/// A stored audience.
+/// An audience that herald holds itself: one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Audience {
-    /// The list's name (`lists/NAME.csv`).
-    pub list: String,
+#[serde(rename_all = "lowercase")]
+pub enum AudienceRef {
+    /// A stored list, by its name (`lists/NAME.csv`).
+    List(String),
+    /// Everybody who has a case of this kind, once each.
+    Cases(CaseQuery),
+}
+
+impl AudienceRef {
+    /// The list, if it is one.
+    pub fn list(&self) -> Option<&str> {
+        match self {
+            Self::List(name) => Some(name),
+            Self::Cases(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for AudienceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(name) => write!(f, "list {name}"),
+            Self::Cases(CaseQuery { status: Some(status) }) => write!(f, "cases with the status {status}"),
+            Self::Cases(CaseQuery { status: None }) => f.write_str("cases of any status"),
+        }
+    }
+}
+
+/// Which of the cases are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaseQuery {
+    /// Those with this status, like `resolved`; all if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 /// A place that signed events are posted to (`hooks/NAME.toml`).

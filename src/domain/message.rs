@@ -89,6 +89,11 @@ impl Status {
         !matches!(self, Self::Queued | Self::Sending)
     }
 
+    /// Whether it was handed to a provider and has an end, good or bad: what says something of how a run goes.
+    pub const fn was_tried(self) -> bool {
+        matches!(self, Self::Sent | Self::Delivered | Self::Read | Self::Failed | Self::Undelivered | Self::Uncertain)
+    }
+
     /// What two reports amount to together. Commutative, associative, idempotent: their order cannot matter.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {

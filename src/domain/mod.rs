@@ -12,15 +12,20 @@ pub mod phone;
 pub mod secret_ref;
 
 pub mod account;
+pub mod limits;
+
+pub mod canary;
 pub mod circuit;
 pub mod contact;
 pub mod definition;
 pub mod fairness;
+pub mod frequency;
 pub mod message;
 pub mod outcome;
 pub mod pace;
 pub mod polling;
 pub mod purpose;
+pub mod quiet;
 pub mod quota;
 pub mod rate;
 pub mod reason;

@@ -22,6 +22,13 @@ impl FromStr for Country {
     }
 }
 
+impl Country {
+    /// Its two letters.
+    pub fn code(self) -> impl std::ops::Deref<Target = str> {
+        self.0.as_region_str()
+    }
+}
+
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Country({:?})", self.0)
@@ -106,6 +113,14 @@ impl E164 {
         Self(digits)
     }
 
+    /// The country that the number belongs to: told by its first digits where several share a country code, and the largest of
+    /// these where the digits do not tell. `None` for numbers of no country.
+    pub fn country(self) -> Option<Country> {
+        let number = PHONE_NUMBER_UTIL.parse(&self.to_string(), None).ok()?;
+        let main = || PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code);
+        number.get_region_code().or_else(main).map(Country)
+    }
+
     /// For logs: the country's beginning and the last two digits, `+49151******78`.
     pub fn masked(self) -> String {
         let digits = self.0.to_string();
@@ -170,6 +185,23 @@ mod tests {
             );
         }
         assert!("DEU".parse::<Country>().is_err());
+    }
+
+    #[test]
+    fn a_number_has_a_country() {
+        for (text, country) in [
+            ("+4915112345678", Some("DE")),
+            ("+14255550100", Some("US")),
+            ("+15005550006", Some("US")),
+            ("+14165550100", Some("CA")),
+            ("+447400123456", Some("GB")),
+            ("+77012345678", Some("KZ")),
+            ("+79161234567", Some("RU")),
+            ("+80012345678", Some("001")),
+        ] {
+            let found = E164::parse(text, None).unwrap().country().map(|country| country.code().to_owned());
+            assert_eq!(found.as_deref(), country, "{text}");
+        }
     }
 
     #[test]

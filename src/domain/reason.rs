@@ -66,8 +66,11 @@ reasons! {
     Duplicate = "duplicate", Never, Message, "The same number stands earlier in this run.";
     FrequencyCapped = "frequency_capped", Later, Message, "The recipient has had as many marketing messages as the organization allows.";
     Looping = "looping", Never, Message, "The same text went to this number too often within an hour.";
+    // Held: it goes by itself when the time has come (SPEC 7).
+    QuietHours = "quiet_hours", Later, Message, "The message waits for the end of the recipient's quiet hours.";
     // Failed by herald before any call.
     MissingSlug = "missing_slug", Never, Message, "The template needs a value that the contact does not have.";
+    InvalidValue = "invalid_value", Never, Message, "A value is not what the template formats it as: a date, a time, a number, a currency or a time zone.";
     MessageTooLong = "message_too_long", Never, Message, "The rendered text is longer than 1,600 characters.";
     EmptyMessage = "empty_message", Never, Message, "The rendered text is empty.";
     TemplateFailed = "template_failed", Never, Message, "The template could not be rendered for this contact.";

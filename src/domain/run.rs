@@ -9,10 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    canary::{Canary, Guard},
+    contact::ChannelType,
     definition::OnUncertain,
     fairness::Priority,
     id::{ConfigurationId, RunId, TemplateId},
     message::Status,
+    purpose::Purpose,
+    reason::Reason,
     time::{Span, Timestamp},
 };
 
@@ -26,7 +30,7 @@ pub enum RunStatus {
     Importing,
     /// Its requests may be claimed.
     Running,
-    /// A person stopped it for now.
+    /// It is stopped until an operator resumes it: by one, by its canary, or by its limits.
     Paused,
     /// herald stopped it for now, and says why.
     Held,
@@ -41,7 +45,8 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    const ALL: [Self; 8] = [
+    /// Every one.
+    pub const ALL: [Self; 8] = [
         Self::Importing,
         Self::Running,
         Self::Paused,
@@ -113,6 +118,23 @@ pub struct Pinned {
     /// Whether each message leaves an activity on a timeline.
     #[serde(default)]
     pub show_in_timeline: bool,
+    /// What its messages are for: caps count marketing only.
+    #[serde(default = "transactional")]
+    pub purpose: Purpose,
+    /// The type of the channel, and of the one that stands in for it.
+    #[serde(default = "sms")]
+    pub channel_type: ChannelType,
+    /// What keeps it from going wrong in bulk.
+    #[serde(default, skip_serializing_if = "Guard::is_default")]
+    pub guard: Guard,
+}
+
+fn transactional() -> Purpose {
+    Purpose::Transactional
+}
+
+fn sms() -> ChannelType {
+    ChannelType::Sms
 }
 
 /// A run as the store has it.
@@ -128,7 +150,7 @@ pub struct Run {
     pub priority: Priority,
     /// Where it stands.
     pub status: RunStatus,
-    /// Why it is held, or failed; empty otherwise.
+    /// Why it is paused, held, or failed; empty otherwise.
     pub why: String,
     /// What it keeps.
     pub pinned: Pinned,
@@ -154,6 +176,10 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it was over.
     pub finished_at: Option<Timestamp>,
+    /// Its first slice, if it has one.
+    pub canary: Option<Canary>,
+    /// Replies to its messages that opted out.
+    pub opted_out: i64,
 }
 
 /// One line of a run's sums.
@@ -193,6 +219,13 @@ impl Sums {
         self.tallies.iter().filter(|tally| tally.status == status).map(|tally| tally.messages).sum()
     }
 
+    /// Messages that wait for a time that is set: the end of their recipients' quiet hours.
+    pub fn held(&self) -> i64 {
+        let code = Reason::QuietHours.code();
+        let held = self.tallies.iter().filter(|tally| tally.status == Status::Queued && tally.code == code);
+        held.map(|tally| tally.messages).sum()
+    }
+
     /// Messages that no report has yet been written about.
     pub fn untouched(&self) -> i64 {
         self.messages - self.tallies.iter().map(|tally| tally.messages).sum::<i64>()
@@ -211,11 +244,11 @@ impl Sums {
 
     /// Every bucket with its count, in the order of a report; the empty ones left out.
     pub fn buckets(&self) -> Vec<(&'static str, i64)> {
-        let queued = self.of(Status::Queued) + self.untouched();
+        let queued = self.of(Status::Queued) + self.untouched() - self.held();
         let by_status = Status::ALL
             .iter()
             .map(|status| (status.as_str(), if *status == Status::Queued { queued } else { self.of(*status) }));
-        by_status.chain([("invalid", self.rejected)]).filter(|(_, count)| *count != 0).collect()
+        by_status.chain([("held", self.held()), ("invalid", self.rejected)]).filter(|(_, count)| *count != 0).collect()
     }
 
     /// Where these running sums and a fresh count of the rows themselves disagree; nothing if every row stands in exactly one
@@ -260,6 +293,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::Reason;
 
     fn sums(tallies: &[(Status, &str, i64)], messages: i64, rejected: i64) -> Sums {
         let tallies = tallies
@@ -278,12 +312,39 @@ mod tests {
     #[test]
     fn every_row_stands_in_one_bucket() {
         let run = sums(
-            &[(Status::Sent, "", 5), (Status::Failed, "invalid_number", 2), (Status::Queued, "throttled", 1)],
-            10,
+            &[
+                (Status::Sent, "", 5),
+                (Status::Failed, "invalid_number", 2),
+                (Status::Queued, "throttled", 1),
+                (Status::Queued, "quiet_hours", 4),
+            ],
+            14,
             3,
         );
-        assert_eq!(run.buckets(), [("queued", 3), ("sent", 5), ("failed", 2), ("invalid", 3)]);
-        assert_eq!((run.rows(), run.waiting(), run.untouched()), (13, 3, 2));
+        assert_eq!(run.buckets(), [("queued", 3), ("sent", 5), ("failed", 2), ("held", 4), ("invalid", 3)]);
+        assert_eq!(run.buckets().iter().map(|(_, count)| count).sum::<i64>(), run.rows());
+        assert_eq!((run.rows(), run.waiting(), run.untouched(), run.held()), (17, 7, 2, 4));
+        assert_eq!(run.disagreements(&run.clone()), Vec::<String>::new());
+    }
+
+    /// Whatever a message's status and reason are, it stands in one bucket, and the buckets are all the rows.
+    #[test]
+    fn every_status_with_every_reason_stands_in_exactly_one_bucket() {
+        let codes = Reason::ALL.iter().map(|reason| reason.code()).chain([""]);
+        let mut all = Vec::new();
+        for (status, code) in Status::ALL.iter().flat_map(|status| codes.clone().map(|code| (*status, code))) {
+            let one = sums(&[(status, code, 1)], 1, 0);
+            assert_eq!(one.buckets(), [(status.as_str(), 1)], "{status} {code}");
+            assert_eq!((one.waiting() == 0, one.untouched()), (status.is_settled(), 0), "{status} {code}");
+            all.push((status, code, 1));
+        }
+        let untouched = 5;
+        let rows = i64::try_from(all.len()).unwrap() + untouched;
+        let run = sums(&all, rows, 3);
+        let buckets = run.buckets();
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<i64>(), run.rows());
+        let names: BTreeSet<&str> = buckets.iter().map(|(name, _)| *name).collect();
+        assert_eq!((names.len(), buckets.len()), (Status::ALL.len() + 1, Status::ALL.len() + 1), "no name twice");
         assert_eq!(run.disagreements(&run.clone()), Vec::<String>::new());
     }
 

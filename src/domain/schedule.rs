@@ -1,4 +1,5 @@
-//! When a scheduled configuration fires: at listed local times or by a cron expression, in an IANA time zone (SPEC 4).
+//! When a scheduled configuration fires: at listed local times, by a cron expression, or so long after it was said, in an IANA time
+//! zone (SPEC 4).
 //!
 //! Everything is reckoned on the wall clock first and made an instant afterwards. A local time that does not exist fires at
 //! the next that does; one that occurs twice fires the first time; two that become the same instant fire once. So an
@@ -6,13 +7,15 @@
 //! schedulers run is the store's business; this file only says what is due.
 
 mod crontab;
+mod firing;
 
 use std::time::Duration;
 
-use chrono::{Datelike, NaiveDateTime, TimeZone};
-use chrono_tz::{GapInfo, Tz};
+use chrono::{Datelike, NaiveDateTime};
+use chrono_tz::Tz;
 
 use super::time::Timestamp;
+pub use firing::{Firing, Shift, local};
 
 /// The years in which a schedule fires, for the tables of time zones and the `cron` crate end there.
 pub const YEARS: std::ops::RangeInclusive<i32> = 1970..=2100;
@@ -20,8 +23,8 @@ pub const YEARS: std::ops::RangeInclusive<i32> = 1970..=2100;
 /// The grace that always applies, however short the configured one: a scheduler that looks a moment late has missed nothing.
 pub const LEAST_GRACE: Duration = Duration::from_secs(60);
 
-/// The most missed times that [`Missed`] lists one by one.
-pub const MISSED_LISTED: usize = 100;
+/// The most missed times that are counted one by one.
+pub const MISSED_COUNTED: usize = 20_000;
 
 /// The first instant of 2102, after which nothing is due in any zone.
 const END: Timestamp = Timestamp::from_millis(4_165_516_800_000);
@@ -36,7 +39,7 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Times {
     /// Once at each of these; ascending.
-    At(Vec<Timestamp>),
+    At(Vec<Firing>),
     /// Whenever one of these matches the wall clock. There are two where crontab says "either day matches".
     Cron(Vec<cron::Schedule>),
 }
@@ -78,12 +81,14 @@ pub enum NotASchedule {
 }
 
 /// The times that were due and did not fire.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missed {
-    /// The first [`MISSED_LISTED`] of them, ascending.
-    pub times: Vec<Timestamp>,
-    /// The last of them, if there are more than are listed.
-    pub and_up_to: Option<Timestamp>,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+    /// How many there are, up to [`MISSED_COUNTED`].
+    pub count: usize,
 }
 
 /// What a scheduler has to do now.
@@ -99,7 +104,7 @@ pub enum Due {
         /// The latest due time, no older than the grace.
         at: Timestamp,
         /// The earlier ones that came due since the last look. None, as a rule.
-        missed: Missed,
+        missed: Option<Missed>,
     },
     /// Record these and fire nothing: they are all older than the grace.
     Missed(Missed),
@@ -111,7 +116,7 @@ impl Due {
         match self {
             Self::Nothing { .. } => None,
             Self::Fire { at, .. } => Some(*at),
-            Self::Missed(missed) => missed.and_up_to.or_else(|| missed.times.last().copied()),
+            Self::Missed(missed) => Some(missed.last),
         }
     }
 }
@@ -125,11 +130,16 @@ impl Schedule {
         let mut instants = Vec::with_capacity(times.len());
         for text in times {
             let wall = wall_time(text).ok_or_else(|| NotASchedule::Time(text.clone()))?;
-            instants.push(instant(wall, zone).ok_or_else(|| NotASchedule::Time(text.clone()))?);
+            instants.push(Firing::of(wall, zone).ok_or_else(|| NotASchedule::Time(text.clone()))?);
         }
-        instants.sort_unstable();
-        instants.dedup();
+        instants.sort_unstable_by_key(|firing| firing.at);
+        instants.dedup_by_key(|firing| firing.at);
         if instants.is_empty() { Err(NotASchedule::NoTimes) } else { Ok(Self { times: Times::At(instants), zone }) }
+    }
+
+    /// Once, at this instant.
+    pub fn once(at: Timestamp, zone: Tz) -> Self {
+        Self { times: Times::At(vec![Firing { at, shift: None }]), zone }
     }
 
     /// By a cron expression of 5 fields, 6 (seconds first) or 7 (years last), or one of crontab's names like `@daily`.
@@ -149,10 +159,27 @@ impl Schedule {
 
     /// The first due time after this instant, or `None` if there is none up to the end of [`YEARS`].
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        self.next_firing(after).map(|firing| firing.at)
+    }
+
+    fn next_firing(&self, after: Timestamp) -> Option<Firing> {
         match &self.times {
-            Times::At(times) => times.get(times.partition_point(|time| *time <= after)).copied(),
-            Times::Cron(schedules) => schedules.iter().filter_map(|one| next_match(one, self.zone, after)).min(),
+            Times::At(times) => times.get(times.partition_point(|time| time.at <= after)).copied(),
+            Times::Cron(schedules) => {
+                let next = schedules.iter().filter_map(|one| next_match(one, self.zone, after));
+                next.min_by_key(|firing| firing.at)
+            }
         }
+    }
+
+    /// The first `n` firings after this instant, each with what the clocks make of it.
+    pub fn firings(&self, after: Timestamp, n: usize) -> Vec<Firing> {
+        std::iter::successors(self.next_firing(after), |firing| self.next_firing(firing.at)).take(n).collect()
+    }
+
+    /// The zone that its times are in.
+    pub fn zone(&self) -> Tz {
+        self.zone
     }
 
     /// The first `n` due times after this instant, ascending; fewer if there are no more.
@@ -171,17 +198,16 @@ impl Schedule {
             return Due::Nothing { next };
         };
         if latest >= now.minus(grace.max(LEAST_GRACE)) {
-            Due::Fire { at: latest, missed: self.missed(last_fired, latest.minus(Duration::from_millis(1))) }
-        } else {
-            Due::Missed(self.missed(last_fired, latest))
+            return Due::Fire { at: latest, missed: self.missed(last_fired, latest.minus(Duration::from_millis(1))) };
         }
+        self.missed(last_fired, latest).map_or(Due::Nothing { next }, Due::Missed)
     }
 
-    fn missed(&self, after: Timestamp, up_to: Timestamp) -> Missed {
-        let mut times = self.upcoming(after, MISSED_LISTED);
-        times.retain(|time| *time <= up_to);
-        let and_up_to = times.last().copied().and_then(|listed| self.latest(listed, up_to));
-        Missed { times, and_up_to }
+    fn missed(&self, after: Timestamp, up_to: Timestamp) -> Option<Missed> {
+        let next = |time: Timestamp| self.next_after(time).filter(|next| *next <= up_to);
+        let first = next(after)?;
+        let count = std::iter::successors(Some(first), |time| next(*time)).take(MISSED_COUNTED).count();
+        Some(Missed { first, last: self.latest(after, up_to).unwrap_or(first), count })
     }
 
     /// The last due time after one instant and up to another. Looks back twice as far each time, so that a year of
@@ -202,19 +228,13 @@ impl Schedule {
 
 /// The first time after `after` at which the wall clock matches. Later wall times never become earlier instants, so the
 /// first match that is late enough is the earliest.
-fn next_match(schedule: &cron::Schedule, zone: Tz, after: Timestamp) -> Option<Timestamp> {
+fn next_match(schedule: &cron::Schedule, zone: Tz, after: Timestamp) -> Option<Firing> {
     if after >= END {
         return None;
     }
     let after = after.max(Timestamp::from_millis(-1));
     let wall = after.to_utc().with_timezone(&zone).naive_local().and_utc();
-    schedule.after(&wall).filter_map(|wall| instant(wall.naive_utc(), zone)).find(|time| *time > after)
-}
-
-/// The instant of a local time: the first of two, or the end of the gap that it falls into.
-fn instant(wall: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
-    let exists = zone.from_local_datetime(&wall).earliest();
-    exists.or_else(|| GapInfo::new(&wall, &zone)?.end).map(|time| time.to_utc().into())
+    schedule.after(&wall).filter_map(|wall| Firing::of(wall.naive_utc(), zone)).find(|firing| firing.at > after)
 }
 
 fn wall_time(text: &str) -> Option<NaiveDateTime> {

@@ -21,6 +21,8 @@ pub struct MessageState {
     pub token: i64,
     /// When the provider took it.
     pub sent_at: Option<Timestamp>,
+    /// Until when it waits, if it is held: queued, for a time that is set.
+    pub held_until: Option<Timestamp>,
     /// When this was learnt.
     pub changed_at: Timestamp,
 }
@@ -37,6 +39,7 @@ impl MessageState {
             via: String::new(),
             token: 0,
             sent_at: None,
+            held_until: None,
             changed_at: now,
         }
     }

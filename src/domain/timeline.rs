@@ -25,6 +25,9 @@ pub enum ActivityState {
 }
 
 impl ActivityState {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Scheduled, Self::Completed, Self::Cancelled];
+
     /// Of a message with this status, that waits for a time if one is given.
     pub const fn of(status: Status, due: Option<Timestamp>) -> Self {
         match status {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    judge::{Doubt, Ready},
+    judge::{Bar, Doubt, Ready},
     route::Route,
     sender::{Job, LetGo},
     transport::Answer,
@@ -17,7 +17,6 @@ use crate::{
     domain::{
         definition::OnUncertain,
         reason::{Reason, Why},
-        state::MessageState,
     },
     provider::{Found, InDoubt},
 };
@@ -59,7 +58,7 @@ impl Job<'_> {
                         None => again.push((route, vec![doubt.ready])),
                     }
                 }
-                Some(_) => self.stays(&doubt.ready),
+                Some(_) => self.waits_as_it_is(&doubt),
                 None => self.settle(doubt, &route, &mut taken, ready).await?,
             }
         }
@@ -88,6 +87,14 @@ impl Job<'_> {
         self.verdict.doubt(doubtful, Reason::WorkerLost.into(), Wish::Nothing, self.shared.clock.now());
     }
 
+    /// It is not handed over again now. If that is only for the hour's sake, it is looked at again when the hour is over.
+    fn waits_as_it_is(&mut self, doubt: &Doubt) {
+        self.stays(&doubt.ready);
+        if let Some(Bar::Wait(until, _)) = &doubt.bar {
+            self.verdict.hold_until(*until);
+        }
+    }
+
     async fn settle(
         &mut self,
         doubt: Doubt,
@@ -95,16 +102,18 @@ impl Job<'_> {
         taken: &mut Vec<String>,
         ready: &mut Vec<Ready>,
     ) -> Result<(), LetGo> {
+        let found = self.ask(&doubt.ready, route, taken).await?;
+        if found.is_none() && doubt.bar.is_some() && self.pinned.on_uncertain == OnUncertain::Resend {
+            self.waits_as_it_is(&doubt);
+            return Ok(());
+        }
         let Doubt { ready: doubtful, bar } = doubt;
-        match (self.ask(&doubtful, route, taken).await?, bar) {
+        match (found, bar) {
             (Some(Found::Sent { provider_id, status, why }), _) => {
                 taken.push(provider_id.clone());
                 self.verdict.found(&doubtful, provider_id, status, why, self.shared.clock.now());
             }
-            (Some(Found::NotSent), Some((status, why))) => {
-                let state = MessageState::new(status, Some(why), self.shared.clock.now());
-                self.verdict.add(doubtful.seq, state);
-            }
+            (Some(Found::NotSent), Some(bar)) => self.verdict.hold(doubtful.seq, bar.state(self.shared.clock.now())),
             (Some(Found::NotSent), None) => ready.push(Ready { via: self.route.via.clone(), ..doubtful }),
             (Some(Found::Unknown(why)), _) => self.ask_again(&doubtful, why),
             (None, None) if self.pinned.on_uncertain == OnUncertain::Resend => {

@@ -1,12 +1,14 @@
 //! The judgement on each message of a claimed request: send it, or why not. Pure: everything it needs is handed to it.
 //!
-//! The rules and their order are SPEC 7's; the first that applies gives the message its end.
+//! The rules and their order are SPEC 7's; the first that applies gives the message its end or its wait.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use super::rules::People;
 use crate::{
     domain::{
         contact::{ChannelType, Slugs},
+        definition::SmartEncoding,
         locale::Locale,
         message::Status,
         phone::E164,
@@ -20,7 +22,7 @@ use crate::{
     },
     provider::{Approved, Outgoing},
     store::{consents::Consent, messages::StoredMessage, requests::Claimed},
-    template::{Template, segments},
+    template::{Template, leaving, segments},
 };
 
 /// What the judgement goes by.
@@ -38,8 +40,12 @@ pub struct Facts<'a> {
     pub consents: BTreeMap<E164, Consent>,
     /// SMS or WhatsApp.
     pub channel_type: ChannelType,
+    /// What becomes of look-alikes in texts.
+    pub smart_encoding: SmartEncoding,
     /// When each recipient last wrote, where free text depends on it.
     pub last_inbound: BTreeMap<E164, Timestamp>,
+    /// What the rules about how often and when go by.
+    pub people: People,
     /// Where the provider calls back, to be followed by the message's id.
     pub callback: Option<String>,
     /// The channel that messages leave through, if that is not the run's own; else empty.
@@ -83,6 +89,8 @@ pub enum Decision {
     Nothing,
     /// It ends here, without a call.
     End(MessageState),
+    /// It waits for a time that is set.
+    Hold(MessageState),
     /// Hand it over.
     Send(Ready),
     /// Find out whether it was handed over, before anything else.
@@ -95,7 +103,28 @@ pub struct Doubt {
     /// As it was, or would have been; with the channel that it left through.
     pub ready: Ready,
     /// What would keep it from being sent now: then it is asked about, but not sent again.
-    pub bar: Option<(Status, Why)>,
+    pub bar: Option<Bar>,
+}
+
+/// What keeps a message from being sent now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// It ends.
+    End(Status, Why),
+    /// It waits until then.
+    Wait(Timestamp, Why),
+}
+
+impl Bar {
+    /// What is written of a message that it keeps from being sent.
+    pub fn state(self, now: Timestamp) -> MessageState {
+        match self {
+            Self::End(status, why) => MessageState::new(status, Some(why), now),
+            Self::Wait(until, why) => {
+                MessageState { held_until: Some(until), ..MessageState::new(Status::Queued, Some(why), now) }
+            }
+        }
+    }
 }
 
 /// Under these names a message brings its own text and media along.
@@ -103,8 +132,8 @@ const OWN_TEXT: &str = "text";
 const OWN_MEDIA: &str = "media";
 
 /// What is said to one contact.
-struct Said {
-    text: String,
+pub(super) struct Said {
+    pub(super) text: String,
     locale: String,
     approved: Option<Approved>,
     media: Vec<String>,
@@ -119,23 +148,27 @@ impl Facts<'_> {
             return Decision::Nothing;
         }
         let bar = self.bar(message);
-        if !doubtful && let Some((status, reason)) = bar {
-            return self.end(status, reason.into());
+        if !doubtful && let Some((status, why)) = bar {
+            return self.end(status, why);
         }
         let (ready, late) = match self.render(message) {
-            Ok((ready, session)) => (ready, self.late_bar(session)),
+            Ok((ready, session)) => {
+                let late = self.late_bar(message, &ready, session);
+                (ready, late)
+            }
             // It was rendered once, so this is damage; but the doubt stays.
             Err(why) if doubtful => return self.end(Status::Uncertain, why),
             Err(why) => return self.end(Status::Failed, why),
         };
-        let bar = bar.map(|(status, reason)| (status, reason.into())).or(late);
+        let bar = bar.map(|(status, why)| Bar::End(status, why)).or(late);
         match bar {
             bar if doubtful => {
                 let left_by = message.state.as_ref().filter(|state| state.status == Status::Uncertain);
                 let via = left_by.map_or(&self.request.via, |state| &state.via).clone();
                 Decision::Ask(Doubt { ready: Ready { via, ..ready }, bar })
             }
-            Some((status, why)) => self.end(status, why),
+            Some(Bar::End(status, why)) => self.end(status, why),
+            Some(wait @ Bar::Wait(..)) => Decision::Hold(wait.state(self.now)),
             None => Decision::Send(ready),
         }
     }
@@ -151,8 +184,8 @@ impl Facts<'_> {
         }
     }
 
-    /// The rules that need no text (SPEC 7, 1 to 3).
-    fn bar(&self, message: &StoredMessage) -> Option<(Status, Reason)> {
+    /// The rules that need no text (SPEC 7, 1 to 3, and the cap of 4).
+    fn bar(&self, message: &StoredMessage) -> Option<(Status, Why)> {
         let opted_out = self.consents.get(&message.to) == Some(&Consent::Out);
         let bars = [
             (self.run_status == RunStatus::Cancelling, Status::Cancelled, Reason::Cancelled),
@@ -160,29 +193,38 @@ impl Facts<'_> {
             (!message.opted_in, Status::Suppressed, Reason::NotOptedIn),
             (message.repeat, Status::Suppressed, Reason::Duplicate),
         ];
-        bars.into_iter().find(|(applies, ..)| *applies).map(|(_, status, reason)| (status, reason))
+        let bar = bars.into_iter().find(|(applies, ..)| *applies).map(|(_, status, reason)| (status, reason.into()));
+        bar.or_else(|| Some((Status::Suppressed, self.people.capped(message.id.seq)?)))
     }
 
-    /// The rules that come after them (SPEC 7, 5 and 7).
-    fn late_bar(&self, session: Result<(), Closed>) -> Option<(Status, Why)> {
-        let too_old = self.now.since(self.request.accepted_at) > self.pinned.valid_for.0;
-        match session {
-            Err(closed) => Some((Status::Failed, closed.why())),
-            Ok(()) if too_old => Some((Status::Expired, Reason::Expired.into())),
-            Ok(()) => None,
+    /// The rules that come after them (SPEC 7, the loops of 4, and 5 to 7).
+    fn late_bar(&self, message: &StoredMessage, ready: &Ready, session: Result<(), Closed>) -> Option<Bar> {
+        if let Some(why) = self.people.loops(message, &ready.outgoing.text) {
+            return Some(Bar::End(Status::Suppressed, why));
         }
+        if let Err(closed) = session {
+            return Some(Bar::End(Status::Failed, closed.why()));
+        }
+        // Nobody waits longer than the message is worth sending: what is too old has no wait left, and ends.
+        let too_old = self.request.accepted_at.plus(self.pinned.valid_for.0).plus(Duration::from_millis(1));
+        if self.now >= too_old {
+            return Some(Bar::End(Status::Expired, Reason::Expired.into()));
+        }
+        let quiet = self.people.quiet(message, self.now)?;
+        Some(Bar::Wait(quiet.until.min(too_old), Why::detailed(Reason::QuietHours, quiet.to_string())))
     }
 
     fn render(&self, message: &StoredMessage) -> Result<(Ready, Result<(), Closed>), Why> {
         let said = self.say(message)?;
         let session = if said.approved.is_none() { self.session(message.to) } else { Ok(()) };
-        let counted = segments(&said.text);
+        let text = leaving(said.text, self.smart_encoding);
+        let counted = segments(&text);
         let age = self.now.since(self.request.accepted_at);
         let outgoing = Outgoing {
             id: message.id,
             among: (self.request.first_seq, self.request.first_seq + self.request.size - 1),
             to: message.to,
-            text: said.text,
+            text,
             approved: said.approved,
             media: said.media,
             purpose: said.purpose,
@@ -210,29 +252,35 @@ impl Facts<'_> {
 
     fn say(&self, message: &StoredMessage) -> Result<Said, Why> {
         let slugs = message.read_slugs().map_err(|problem| damaged(&problem))?;
-        match self.content.as_ref().map_err(Clone::clone)? {
-            Content::Template(template) => {
-                let wanted: Option<Locale> = if message.locale.is_empty() { None } else { message.locale.parse().ok() };
-                match self.channel_type {
-                    ChannelType::Sms => free_text(template, wanted.as_ref(), &slugs),
-                    ChannelType::WhatsApp => whatsapp(template, wanted.as_ref(), &slugs),
-                }
-            }
-            Content::Own => {
-                let media = slugs.get(OWN_MEDIA).map(serde_json::from_str).transpose();
-                Ok(Said {
-                    text: slugs.get(OWN_TEXT).ok_or(Reason::EmptyMessage)?.to_owned(),
-                    locale: message.locale.clone(),
-                    approved: None,
-                    media: media.map_err(|problem| damaged(&problem))?.unwrap_or_default(),
-                    purpose: Purpose::Transactional,
-                })
-            }
-        }
+        let content = self.content.as_ref().map_err(Clone::clone)?;
+        said(content, self.channel_type, &message.locale, &slugs)
     }
 
     fn end(&self, status: Status, why: Why) -> Decision {
         Decision::End(MessageState { token: self.request.token, ..MessageState::new(status, Some(why), self.now) })
+    }
+}
+
+/// What is said to a contact with these values, who asks for this locale (or for none, if it is empty).
+pub(super) fn said(content: &Content, channel_type: ChannelType, locale: &str, slugs: &Slugs) -> Result<Said, Why> {
+    match content {
+        Content::Template(template) => {
+            let wanted: Option<Locale> = if locale.is_empty() { None } else { locale.parse().ok() };
+            match channel_type {
+                ChannelType::Sms => free_text(template, wanted.as_ref(), slugs),
+                ChannelType::WhatsApp => whatsapp(template, wanted.as_ref(), slugs),
+            }
+        }
+        Content::Own => {
+            let media = slugs.get(OWN_MEDIA).map(serde_json::from_str).transpose();
+            Ok(Said {
+                text: slugs.get(OWN_TEXT).ok_or(Reason::EmptyMessage)?.to_owned(),
+                locale: locale.to_owned(),
+                approved: None,
+                media: media.map_err(|problem| damaged(&problem))?.unwrap_or_default(),
+                purpose: Purpose::Transactional,
+            })
+        }
     }
 }
 

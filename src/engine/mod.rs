@@ -5,12 +5,14 @@
 
 mod circuits;
 mod committer;
+mod control;
 mod dispatcher;
 mod doubts;
 mod judge;
 mod lease;
 mod pace;
 mod route;
+mod rules;
 mod sender;
 mod transport;
 mod validate;
@@ -27,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub use committer::{Committer, NotWritten, Patience};
+pub use control::{Obeyed, Order, Refused, control};
 pub use dispatcher::Ended;
 pub use transport::{Answer, NoClient, Transport};
 pub use validate::{Validated, validate};
@@ -39,7 +42,7 @@ use crate::{
         fairness::Slots,
         id::{OrgId, RunId},
         message::Status,
-        reason::{Scope, Why},
+        reason::{Reason, Scope, Why},
         retry::RetryPolicy,
         run::Pinned,
         time::Timestamp,
@@ -207,7 +210,9 @@ impl Shared {
     fn count(&self, verdict: &Verdict, provider: &'static str) {
         for (status, reason) in verdict.counted() {
             self.metrics.message(*status, *reason, provider);
-            if let (Status::Queued, Some(reason)) = (status, reason) {
+            if let (Status::Queued, Some(reason)) = (status, reason)
+                && *reason != Reason::QuietHours
+            {
                 self.metrics.retry(provider, *reason);
             }
         }

@@ -185,25 +185,29 @@ impl Job<'_> {
         } else {
             BTreeMap::new()
         };
+        let (content, now) = (self.content(&self.pinned).await?, self.shared.clock.now());
         let facts = Facts {
+            people: self.people(&messages, &content, now).await?,
             request: self.request,
             pinned: &self.pinned,
             run_status,
-            content: self.content().await?,
+            content,
             consents,
             channel_type,
+            smart_encoding: self.route.channel.smart_encoding(),
             last_inbound,
             callback: self.shared.callback_url(&self.book, &self.route.account.name),
             via: &self.route.via,
             first_sent: self.first_sent,
             may_ask_again: self.request.attempts < i64::from(self.shared.policy.attempts),
-            now: self.shared.clock.now(),
+            now,
         };
         let (mut ready, mut doubts) = (Vec::with_capacity(messages.len()), Vec::new());
         for message in &messages {
             match facts.judge(message) {
                 Decision::Nothing => {}
                 Decision::End(state) => self.verdict.add(message.id.seq, state),
+                Decision::Hold(state) => self.verdict.hold(message.id.seq, state),
                 Decision::Send(one) => ready.push(one),
                 Decision::Ask(one) => doubts.push(one),
             }
@@ -211,9 +215,10 @@ impl Job<'_> {
         Ok((ready, doubts))
     }
 
-    async fn content(&self) -> Result<Result<Content, Why>, StoreError> {
-        let Some(template) = self.pinned.template else { return Ok(Ok(Content::Own)) };
-        let template = self.shared.books.template(&self.book, template, self.pinned.version).await?;
+    /// What the messages of a run say.
+    pub(super) async fn content(&self, pinned: &Pinned) -> Result<Result<Content, Why>, StoreError> {
+        let Some(template) = pinned.template else { return Ok(Ok(Content::Own)) };
+        let template = self.shared.books.template(&self.book, template, pinned.version).await?;
         let failed = |problem: Unusable| Why::detailed(Reason::TemplateFailed, problem.to_string());
         Ok(template.map(Content::Template).map_err(failed))
     }

@@ -62,6 +62,7 @@ pub struct Verdict {
     states: Vec<(i64, MessageState)>,
     retry_at: Option<Timestamp>,
     put_off: Option<Timestamp>,
+    held: Option<Timestamp>,
     stop: Option<Why>,
     counted: Vec<(Status, Option<Reason>)>,
     opted_out: Vec<(E164, String)>,
@@ -75,6 +76,7 @@ impl Verdict {
             states: Vec::new(),
             retry_at: None,
             put_off: None,
+            held: None,
             stop: None,
             counted: Vec::new(),
             opted_out: Vec::new(),
@@ -85,6 +87,17 @@ impl Verdict {
     pub fn add(&mut self, seq: i64, state: MessageState) {
         self.counted.push((state.status, state.why.as_ref().map(|why| why.reason)));
         self.states.push((seq, MessageState { token: self.token, ..state }));
+    }
+
+    /// Adds that a message is held: it waits for the time that its state says.
+    pub fn hold(&mut self, seq: i64, state: MessageState) {
+        state.held_until.into_iter().for_each(|until| self.hold_until(until));
+        self.add(seq, state);
+    }
+
+    /// Something of the request waits for a time that is set.
+    pub fn hold_until(&mut self, until: Timestamp) {
+        self.held = Some(self.held.map_or(until, |earlier| earlier.min(until)));
     }
 
     /// The provider has a message that was in doubt.
@@ -203,10 +216,12 @@ impl Verdict {
 
     /// What becomes of the request: as `claimed_at` if no call was made for it, and to be polled at `poll_at` if it is done.
     pub fn finish(&self, untouched_since: Option<Timestamp>, poll_at: Option<Timestamp>) -> Finish {
-        match (self.retry_at, self.put_off, untouched_since) {
-            (None, None, _) => Finish::Done { poll_at },
-            (None, Some(until), Some(claimed_at)) => Finish::PutOff { until, claimed_at },
-            (retry_at, put_off, _) => Finish::RetryAt(retry_at.into_iter().chain(put_off).min().unwrap_or_default()),
+        let later = [self.retry_at, self.put_off, self.held].into_iter().flatten().min();
+        match (later, self.retry_at, self.put_off, untouched_since) {
+            (None, ..) => Finish::Done { poll_at },
+            (Some(until), None, _, Some(claimed_at)) => Finish::PutOff { until, claimed_at },
+            (Some(until), None, None, None) => Finish::Hold { until },
+            (Some(until), Some(_), _, _) | (Some(until), _, Some(_), None) => Finish::RetryAt(until),
         }
     }
 

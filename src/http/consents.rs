@@ -1,22 +1,20 @@
 //! `/v1/consents`: who may be written to and who may not, one person or all, with how it came to be so; and taking in a file.
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{
-        Path, Query, State,
-        rejection::{JsonRejection, QueryRejection},
-    },
-    http::StatusCode,
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
+mod views;
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use axum::{Json, body::Body, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared,
+    Api, Shared,
     auth::{Admin, Reader, Sender},
+    body::Body as JsonBody,
     problem::{FieldError, Problem},
-    query,
+    query::{self, Path, Query},
     spool::{self, spool},
 };
 use crate::{
@@ -26,15 +24,14 @@ use crate::{
         phone::{Country, E164},
     },
     intake::{
-        consents::{ConsentImport, ImportedConsents, NotImported, import as take_in},
-        csv::{FileProblem, RowProblem, consents::Unsaid},
+        consents::{ConsentImport, NotImported, import as take_in},
+        csv::{FileProblem, consents::Unsaid},
         upload::OnInvalid,
     },
-    store::{
-        Store, StoreError,
-        consents::{Consent, ConsentChange, StoredConsent},
-    },
+    store::consents::{Consent, ConsentChange, StoredConsent},
 };
+use views::{ConsentView, ImportView, PersonView, consent};
+pub use views::{RowProblemView, imported, of_person};
 
 /// The most that one page holds.
 const PAGE: i64 = 100;
@@ -43,57 +40,88 @@ const SHOWN: usize = 1_000;
 /// The longest note, in characters.
 const NOTE: usize = 200;
 
-#[derive(Deserialize)]
+pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, set)).routes(routes!(import))
+}
+
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
+struct ListQuery {
+    /// All if left out.
+    #[param(value_type = Option<Consent>)]
     state: Option<String>,
+    /// Both if left out.
+    #[param(value_type = Option<ChannelType>)]
     channel: Option<String>,
-    /// Where the page before ended.
+    /// The `next` of the page before.
+    #[param(pattern = "^(sms|whatsapp)\\.[0-9]{1,15}$")]
     after: Option<String>,
 }
 
-/// Stored consents, by channel type and number, a page at a time.
-pub(super) async fn list(
-    State(api): Shared,
-    reader: Reader,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+/// A page of consents, by channel type and number.
+#[derive(Serialize, ToSchema)]
+struct Consents {
+    consents: Vec<ConsentView>,
+    /// The next page's `after`; null: this is the last page.
+    next: Option<String>,
+}
+
+/// Lists stored consents, by channel type and number
+#[utoipa::path(get, path = "/v1/consents", tag = "consents", params(ListQuery), security(("key" = ["read"])), responses((status = 200, body = Consents)))]
+async fn list(State(api): Shared, reader: Reader, Query(asked): Query<ListQuery>) -> Result<Json<Consents>, Problem> {
     let channel_type = query::parsed::<ChannelType>("channel", asked.channel)?;
     let state = query::parsed::<Consent>("state", asked.state)?;
-    let not_ours = || Problem::bad_request("invalid_cursor", "after: expected what the page before said is next");
-    let after = asked.after.map(|text| read_cursor(&text).ok_or_else(not_ours)).transpose()?;
+    let after = query::cursor::<Cursor>(asked.after)?.map(|Cursor(channel_type, of)| (channel_type, of));
     let found = api.store.list_consents(&reader.org, channel_type, state, after, PAGE).await?;
-    let next = found.last().filter(|_| i64::try_from(found.len()) == Ok(PAGE)).map(cursor);
-    Ok(Json(json!({ "consents": found.iter().map(consent).collect::<Vec<_>>(), "next": next })))
+    let next = query::next(&found, PAGE, |last: &StoredConsent| Cursor(last.channel_type, last.of).to_string());
+    Ok(Json(Consents { consents: found.iter().map(consent).collect(), next }))
 }
 
-fn cursor(last: &StoredConsent) -> String {
-    format!("{}.{}", last.channel_type, last.of.digits())
+/// Where a page of consents ended.
+struct Cursor(ChannelType, E164);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1.digits())
+    }
 }
 
-fn read_cursor(text: &str) -> Option<(ChannelType, E164)> {
-    let (channel_type, digits) = text.split_once('.')?;
-    Some((channel_type.parse().ok()?, E164::from_digits(digits.parse().ok()?)))
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (channel_type, digits) = text.split_once('.').ok_or(())?;
+        let digits: u64 = digits.parse().map_err(|_| ())?;
+        // No number has more than 15 digits: what is larger is none of ours, and more than a store can hold.
+        let number = Some(digits).filter(|digits| *digits < 10u64.pow(15)).ok_or(())?;
+        Ok(Self(channel_type.parse().map_err(|_| ())?, E164::from_digits(number)))
+    }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ShowQuery {
+struct ShowQuery {
     /// The last change of the page before.
+    #[param(value_type = Option<ConsentChangeId>)]
     after: Option<String>,
 }
 
-/// One person: what holds on each channel type, and how it came to be so, the newest change first.
-pub(super) async fn show(
+/// Shows what holds for one person on each channel type, and how it came to be so
+///
+/// The number may be in national form, if the organization has a default country. The newest change comes first.
+#[utoipa::path(
+    get, path = "/v1/consents/{number}", tag = "consents",
+    params(("number" = String, Path, description = "The contact's number", example = "+4915155500001"), ShowQuery),
+    security(("key" = ["read"])), responses((status = 200, body = PersonView))
+)]
+async fn show(
     State(api): Shared,
     reader: Reader,
-    Path(number): Path<String>,
-    query: Result<Query<ShowQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
-    let after = query::parsed("after", asked.after)?;
-    let person = query::number_in_path(&number, country(&api.books, &reader.org).await?)?;
+    number: Result<Path<String>, Problem>,
+    Query(asked): Query<ShowQuery>,
+) -> Result<Json<PersonView>, Problem> {
+    let after = query::cursor(asked.after)?;
+    let person = query::number_of(number, country(&api.books, &reader.org).await?)?;
     Ok(Json(of_person(&api.store, &reader.org, person, after).await?))
 }
 
@@ -101,24 +129,34 @@ async fn country(books: &crate::book::Books, org: &OrgId) -> Result<Option<Count
     Ok(books.current(org).await?.and_then(|book| book.organization.default_country))
 }
 
-#[derive(Deserialize)]
+/// What holds from now on.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SetBody {
+struct SetBody {
     /// Left out: on both.
+    #[schema(value_type = Option<ChannelType>)]
     channel: Option<String>,
+    #[schema(value_type = Consent)]
     state: String,
+    /// For the history: who asked for it, and how.
+    #[schema(max_length = 200)]
     note: Option<String>,
 }
 
-/// Says what holds for one person from now on.
-pub(super) async fn set(
+/// Says what holds for one person from now on
+#[utoipa::path(
+    put, path = "/v1/consents/{number}", tag = "consents",
+    params(("number" = String, Path, description = "The contact's number", example = "+4915155500001")),
+    request_body = SetBody, security(("key" = ["send"])), responses((status = 200, body = PersonView))
+)]
+async fn set(
     State(api): Shared,
     sender: Sender,
-    Path(number): Path<String>,
-    body: Result<Json<SetBody>, JsonRejection>,
-) -> Result<Json<Value>, Problem> {
-    let person = query::number_in_path(&number, country(&api.books, &sender.org).await?)?;
-    let SetBody { channel, state, note } = query::body(body)?;
+    number: Result<Path<String>, Problem>,
+    body: Result<JsonBody<SetBody>, Problem>,
+) -> Result<Json<PersonView>, Problem> {
+    let person = query::number_of(number, country(&api.books, &sender.org).await?)?;
+    let SetBody { channel, state, note } = body?.value;
     let mut errors = Vec::new();
     let mut wrong = |pointer: &str, detail: String| errors.push(FieldError { pointer: pointer.to_owned(), detail });
     let channel_type = channel.map(|text| text.parse::<ChannelType>()).transpose();
@@ -157,27 +195,40 @@ pub fn channel_types(only: Option<ChannelType>) -> Vec<ChannelType> {
     only.map_or_else(|| vec![ChannelType::Sms, ChannelType::WhatsApp], |only| vec![only])
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ImportQuery {
+struct ImportQuery {
     /// For rows that do not say: both if left out.
+    #[param(value_type = Option<ChannelType>)]
     channel: Option<String>,
     /// For rows that do not say: opted out if left out.
+    #[param(value_type = Option<Consent>)]
     state: Option<String>,
-    /// `skip`: the good rows are taken in, whatever the others are.
+    /// `skip`: the good rows are taken in, whatever the others are; `refuse` if left out.
+    #[param(pattern = "^(refuse|skip)$")]
     on_invalid: Option<String>,
     /// The file's name, for the history.
     name: Option<String>,
 }
 
-/// Takes in a CSV file of consents.
-pub(super) async fn import(
+/// What was taken in of a file.
+#[derive(Serialize, ToSchema)]
+struct OneImport {
+    import: ImportView,
+}
+
+/// Takes in a CSV file of consents
+#[utoipa::path(
+    post, path = "/v1/consents/import", tag = "consents", params(ImportQuery),
+    request_body(content = String, content_type = "text/csv", description = "A header line and one line for each person, at most 128 MiB"),
+    security(("key" = ["admin"])), responses((status = 200, body = OneImport))
+)]
+async fn import(
     State(api): Shared,
     admin: Admin,
-    query: Result<Query<ImportQuery>, QueryRejection>,
+    Query(asked): Query<ImportQuery>,
     body: Body,
-) -> Result<Json<Value>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+) -> Result<Json<OneImport>, Problem> {
     let on_invalid = match asked.on_invalid.as_deref() {
         None | Some("refuse") => OnInvalid::Refuse,
         Some("skip") => OnInvalid::Skip,
@@ -200,7 +251,7 @@ pub(super) async fn import(
         actor: admin.actor(),
     };
     match take_in(&api.store, import, |_| ()).await {
-        Ok(done) => Ok(Json(json!({ "import": imported(&done) }))),
+        Ok(done) => Ok(Json(OneImport { import: imported(&done) })),
         Err(problem) => Err(refused(problem)),
     }
 }
@@ -209,62 +260,10 @@ fn refused(problem: NotImported) -> Problem {
     let detail = problem.to_string();
     match problem {
         NotImported::Invalid(checked) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rows", detail)
-            .with_errors(checked.problems.iter().map(row_problem)),
+            .with_errors(checked.problems.iter().map(RowProblemView::of)),
         NotImported::File(FileProblem::Io(_) | FileProblem::Spill(_)) => Problem::unavailable(detail),
         NotImported::File(problem) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, problem.code(), detail),
         NotImported::Store(problem) => problem.into(),
         NotImported::Broken(_) => Problem::unavailable(detail),
     }
-}
-
-/// What was taken in of a file, as JSON: the same on the command line.
-pub fn imported(imported: &ImportedConsents) -> Value {
-    let ImportedConsents { checked, changed } = imported;
-    json!({
-        "rows": checked.rows, "valid": checked.valid, "invalid": checked.invalid, "changed": changed,
-        "ignored_columns": checked.ignored, "summary": checked.summary.to_string(),
-        "problems": checked.problems.iter().map(row_problem).collect::<Vec<_>>(),
-    })
-}
-
-fn row_problem(problem: &RowProblem) -> Value {
-    json!({
-        "line": problem.line, "column": problem.column, "value": problem.value, "code": problem.kind.code(),
-        "detail": problem.to_string(),
-    })
-}
-
-/// One person's consent with its history, as JSON: the same on the command line.
-pub async fn of_person(
-    store: &Store,
-    org: &OrgId,
-    person: E164,
-    after: Option<ConsentChangeId>,
-) -> Result<Value, StoreError> {
-    let stored = store.consent_of(org, person).await?;
-    let current = |channel_type: ChannelType| match stored.iter().find(|one| one.channel_type == channel_type) {
-        Some(stored) => consent(stored),
-        None => {
-            json!({ "number": person, "channel": channel_type, "state": Consent::Unknown.name(), "source": null, "actor": null, "changed_at": null })
-        }
-    };
-    let history = store.consent_history(org, person, after, PAGE).await?;
-    let next = history.last().filter(|_| i64::try_from(history.len()) == Ok(PAGE)).and_then(|last| last.id);
-    Ok(json!({
-        "number": person, "consents": channel_types(None).into_iter().map(current).collect::<Vec<_>>(),
-        "history": history.iter().map(change).collect::<Vec<_>>(), "next": next,
-    }))
-}
-
-fn consent(stored: &StoredConsent) -> Value {
-    json!({
-        "number": stored.of, "channel": stored.channel_type, "state": stored.consent.name(), "source": stored.source,
-        "actor": stored.actor, "changed_at": stored.changed_at,
-    })
-}
-
-fn change(stored: &StoredConsent) -> Value {
-    let mut shown = consent(stored);
-    shown["id"] = json!(stored.id);
-    shown
 }

@@ -1,118 +1,196 @@
 //! `/v1/conversations`: what people wrote and what they were answered; answering, and ending.
 
+mod views;
+
+use std::sync::Arc;
+
 use axum::{
     Json,
-    extract::{
-        Path, Query, State,
-        rejection::{JsonRejection, QueryRejection},
-    },
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared,
+    Api, Shared,
     auth::{Reader, Sender},
+    body::Body,
     problem::{FieldError, Problem},
-    query,
+    query::{self, Path, Query},
 };
 use crate::{
-    domain::{id::ConversationId, message::Status, session},
-    inbound::conversations::{Said, Sent, thread},
+    domain::{
+        id::{ConversationId, MessageId},
+        message::Status,
+        time::Timestamp,
+    },
+    inbound::conversations::thread,
     intake::answers::{self, Answer, Answered, NotAnswered},
     store::{
-        answers::{Accepted, StoredAnswer},
-        conversations::{Conversation, ConversationSearch, ConversationState},
-        replies::StoredReply,
+        answers::Accepted,
+        conversations::{ConversationSearch, ConversationState},
     },
 };
+
+use views::{ConversationView, SaidView, conversation, said};
 
 /// The most that one page holds.
 const PAGE: i64 = 100;
 
-#[derive(Deserialize)]
+pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(answer)).routes(routes!(end))
+}
+
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
+struct ListQuery {
+    /// Both if left out.
+    #[param(value_type = Option<ConversationState>)]
     state: Option<String>,
+    /// Those with this number, in international form.
+    #[param(example = "+4915155500001")]
     contact: Option<String>,
+    /// Those on the channel of this name.
     channel: Option<String>,
     /// The last conversation of the page before.
+    #[param(value_type = Option<ConversationId>)]
     after: Option<String>,
 }
 
-/// The organization's conversations, the one opened last first, a page at a time.
-pub(super) async fn list(
+/// A page of conversations, the one opened last first.
+#[derive(Serialize, ToSchema)]
+struct Conversations {
+    conversations: Vec<ConversationView>,
+    /// The next page's `after`; null: this is the last page.
+    next: Option<ConversationId>,
+}
+
+/// Lists conversations, the one opened last first
+#[utoipa::path(get, path = "/v1/conversations", tag = "conversations", params(ListQuery), security(("key" = ["read"])), responses((status = 200, body = Conversations)))]
+async fn list(
     State(api): Shared,
     reader: Reader,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+    Query(asked): Query<ListQuery>,
+) -> Result<Json<Conversations>, Problem> {
     let search = ConversationSearch {
         state: query::parsed("state", asked.state)?,
         contact: query::number("contact", asked.contact)?,
         channel: asked.channel,
-        before: query::parsed("after", asked.after)?,
+        before: query::cursor(asked.after)?,
     };
     let found = api.store.conversations(&reader.org, &search, PAGE).await?;
-    let next = found.last().filter(|_| i64::try_from(found.len()) == Ok(PAGE)).map(|last| last.id);
-    Ok(Json(json!({ "conversations": found.iter().map(conversation).collect::<Vec<_>>(), "next": next })))
+    let next = query::next(&found, PAGE, |last| last.id);
+    Ok(Json(Conversations { conversations: found.iter().map(conversation).collect(), next }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ShowQuery {
+struct ShowQuery {
     /// The place of the last message of the page before.
-    #[serde(default)]
-    after: i64,
+    #[param(value_type = Option<u64>)]
+    after: Option<String>,
+}
+
+/// A conversation with a page of what was said in it, in order.
+#[derive(Serialize, ToSchema)]
+struct ThreadView {
+    conversation: ConversationView,
+    messages: Vec<SaidView>,
+    /// The next page's `after`; null: this is the last page.
+    next: Option<i64>,
+}
+
+/// A conversation.
+#[derive(Serialize, ToSchema)]
+struct OneConversation {
+    conversation: ConversationView,
 }
 
 fn missing(id: &str) -> Problem {
     Problem::not_found(format!("there is no conversation \"{id}\""))
 }
 
-/// One conversation with what was said in it, in order, a page at a time.
-pub(super) async fn show(
+/// Shows a conversation with what was said in it, in order
+#[utoipa::path(
+    get, path = "/v1/conversations/{id}", tag = "conversations",
+    params(("id" = ConversationId, Path, description = "The conversation"), ShowQuery),
+    security(("key" = ["read"])), responses((status = 200, body = ThreadView))
+)]
+async fn show(
     State(api): Shared,
     reader: Reader,
     Path(id): Path<String>,
-    query: Result<Query<ShowQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
+    Query(asked): Query<ShowQuery>,
+) -> Result<Json<ThreadView>, Problem> {
     let parsed: ConversationId = id.parse().map_err(|_| missing(&id))?;
     let book = api.books.current(&reader.org).await?.ok_or_else(|| missing(&id))?;
+    let after: Option<u64> = query::cursor(asked.after)?;
+    let after = i64::try_from(after.unwrap_or(0)).unwrap_or(i64::MAX);
     let limit = usize::try_from(PAGE).unwrap_or(1);
-    let found = thread(&api.store, &api.books, &book, parsed, asked.after, limit).await?.ok_or_else(|| missing(&id))?;
-    let said: Vec<Value> = found.said.iter().map(said).collect();
-    Ok(Json(json!({ "conversation": conversation(&found.conversation), "messages": said, "next": found.next })))
+    let found = thread(&api.store, &api.books, &book, parsed, after, limit).await?.ok_or_else(|| missing(&id))?;
+    Ok(Json(ThreadView {
+        conversation: conversation(&found.conversation),
+        messages: found.said.iter().map(said).collect(),
+        next: found.next,
+    }))
 }
 
-#[derive(Deserialize)]
+/// What is answered.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AnswerBody {
+struct AnswerBody {
+    #[schema(min_length = 1, max_length = 1600)]
     text: String,
+    /// Links to what is sent along, as far as the channel sends attachments.
     #[serde(default)]
+    #[schema(max_items = 10)]
     media: Vec<String>,
 }
 
-/// Answers: 202 with the message, which is on its way from then on.
-pub(super) async fn answer(
+/// An answer that is on its way.
+#[derive(Serialize, ToSchema)]
+struct OneAnswer {
+    message: AnswerView,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AnswerView {
+    id: MessageId,
+    conversation: ConversationId,
+    status: Status,
+    accepted_at: Timestamp,
+}
+
+/// Answers in a conversation
+///
+/// 202 with the message, which is on its way from then on. The same `Idempotency-Key` is the same answer.
+#[utoipa::path(
+    post, path = "/v1/conversations/{id}/messages", tag = "conversations",
+    params(
+        ("id" = ConversationId, Path, description = "The conversation"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255),
+    ),
+    request_body = AnswerBody, security(("key" = ["send"])), responses((status = 202, body = OneAnswer))
+)]
+async fn answer(
     State(api): Shared,
     sender: Sender,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<AnswerBody>, JsonRejection>,
+    body: Result<Body<AnswerBody>, Problem>,
 ) -> Result<Response, Problem> {
     let conversation: ConversationId = id.parse().map_err(|_| missing(&id))?;
     let key = query::idempotency_key(&headers)?;
-    let AnswerBody { text, media } = query::body(body)?;
+    let AnswerBody { text, media } = body?.value;
     let book = api.books.current(&sender.org).await?.ok_or_else(|| missing(&id))?;
     let answer = Answer { conversation, text, media, key, author: sender.actor() };
     let answered = answers::answer(&api.store, &api.clock, &book, answer).await?;
-    let Accepted { message, conversation, at } = answered.accepted();
-    let document = json!({ "message": { "id": message, "conversation": conversation, "status": Status::Queued, "accepted_at": at } });
-    let mut response = (StatusCode::ACCEPTED, Json(document)).into_response();
+    let Accepted { message: id, conversation, at: accepted_at } = answered.accepted();
+    let message = AnswerView { id, conversation, status: Status::Queued, accepted_at };
+    let mut response = (StatusCode::ACCEPTED, Json(OneAnswer { message })).into_response();
     if let Answered::Before(_) = answered {
         let replayed = HeaderName::from_static("idempotent-replayed");
         response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
@@ -120,12 +198,19 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-/// Ends a conversation for good. One that has ended stays as it is.
-pub(super) async fn end(State(api): Shared, sender: Sender, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+/// Ends a conversation for good
+///
+/// One that has ended stays as it is; when the contact writes again, another one begins.
+#[utoipa::path(
+    post, path = "/v1/conversations/{id}/end", tag = "conversations",
+    params(("id" = ConversationId, Path, description = "The conversation")),
+    security(("key" = ["send"])), responses((status = 200, body = OneConversation))
+)]
+async fn end(State(api): Shared, sender: Sender, Path(id): Path<String>) -> Result<Json<OneConversation>, Problem> {
     let parsed: ConversationId = id.parse().map_err(|_| missing(&id))?;
     api.store.end_conversation(&sender.org, parsed, &sender.actor(), api.clock.now()).await?;
     let ended = api.store.conversation(&sender.org, parsed).await?.ok_or_else(|| missing(&id))?;
-    Ok(Json(json!({ "conversation": conversation(&ended) })))
+    Ok(Json(OneConversation { conversation: conversation(&ended) }))
 }
 
 impl From<NotAnswered> for Problem {
@@ -158,66 +243,4 @@ impl From<NotAnswered> for Problem {
             | NotAnswered::Cancelled(_) => Self::new(status, code, detail),
         }
     }
-}
-
-/// A text, or null where there is none.
-fn some(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
-/// A conversation as JSON. While one on WhatsApp is open, with the time at which free text ends, or has ended, to be allowed.
-fn conversation(conversation: &Conversation) -> Value {
-    let Conversation {
-        id,
-        channel,
-        channel_type,
-        contact,
-        state,
-        messages,
-        opened_at,
-        changed_at,
-        ended_at,
-        about,
-        ..
-    } = conversation;
-    let last_inbound = match state {
-        ConversationState::Open => conversation.last_inbound,
-        ConversationState::Ended => None,
-    };
-    let mut shown = json!({
-        "id": id, "channel": channel, "channel_type": channel_type, "contact": contact, "state": state.as_str(),
-        "locale": some(&conversation.locale), "about": about, "messages": messages, "last_inbound_at": last_inbound,
-        "opened_at": opened_at, "changed_at": changed_at, "ended_at": ended_at, "ended_by": some(&conversation.ended_by),
-    });
-    if session::is_kept(*channel_type) {
-        shown["window_closes_at"] = json!(last_inbound.map(session::closes_at));
-    }
-    shown
-}
-
-fn said(said: &Said) -> Value {
-    match said {
-        Said::Reply(reply, sent) => inbound(reply, sent.as_ref()),
-        Said::Answer(answer) => outbound(answer),
-    }
-}
-
-fn inbound(reply: &StoredReply, sent: Option<&Sent>) -> Value {
-    let answers = sent
-        .map(|sent| json!({ "id": sent.message, "text": sent.text, "status": sent.status, "sent_at": sent.sent_at }));
-    json!({
-        "direction": "inbound", "id": reply.id, "place": reply.place, "at": reply.received_at, "text": reply.text,
-        "media": reply.media, "media_refused": reply.media_refused, "keyword": some(&reply.keyword), "answers": answers,
-    })
-}
-
-fn outbound(answer: &StoredAnswer) -> Value {
-    let state = answer.state.as_ref();
-    let why = state.and_then(|state| state.why.as_ref());
-    json!({
-        "direction": "outbound", "id": answer.message, "place": answer.place, "at": answer.created_at, "text": answer.text,
-        "media": answer.media, "author": answer.author, "status": state.map_or(Status::Queued, |state| state.status),
-        "code": why.map(|why| why.reason.code()), "reason": why.map(ToString::to_string),
-        "sent_at": state.and_then(|state| state.sent_at),
-    })
 }

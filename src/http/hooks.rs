@@ -1,12 +1,19 @@
 //! `POST /hooks/{token}`: system events, signed as Standard Webhooks. Recorded before they are acknowledged; the same id is
 //! the same event.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 
 use super::{
     Api, Shared,
@@ -23,11 +30,41 @@ use crate::{
     telemetry::Received,
 };
 
-pub(super) async fn receive(
-    State(api): Shared,
-    token: Token,
-    request: Request,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(receive).map(|post| post.fallback(wrong_method)))
+}
+
+/// An event that is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TakenEvent)]
+struct Taken {
+    /// Its `webhook-id`.
+    id: String,
+    /// Whether it is the first of this id. Another one is the same event, and changes nothing.
+    new: bool,
+}
+
+/// Takes a system event, signed as Standard Webhooks
+///
+/// No API key: the address is the hook's own, and the signature says who posts. An event is kept before it is acknowledged.
+#[utoipa::path(
+    post, path = "/hooks/{token}", tag = "events",
+    params(
+        ("token" = String, Path, description = "The hook's own token"),
+        ("webhook-id" = String, Header, description = "The event's id: the same for every try", min_length = 1, max_length = 256),
+        ("webhook-timestamp" = String, Header, description = "When it was signed, in Unix seconds", pattern = "^[0-9]+$"),
+        ("webhook-signature" = String, Header, description = "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`"),
+    ),
+    request_body(content = Object, description = "The event: `type`, `data`, and `timestamp` if it is not now"),
+    security(()),
+    responses(
+        (status = 202, body = Taken),
+        (status = 401, description = "The headers, the time or the signature are wrong"),
+        (status = 404, description = "There is no hook at this address"),
+        (status = 503, description = "The event cannot be kept, or the hook cannot check signatures"),
+    )
+)]
+async fn receive(State(api): Shared, token: Token, request: Request) -> Result<(StatusCode, Json<Taken>), Problem> {
     take(&api, token, request).await.map_err(|refused| {
         api.metrics.webhook(refused.result);
         refused.problem
@@ -35,12 +72,12 @@ pub(super) async fn receive(
 }
 
 /// Events are posted, and nothing else is done here.
-pub(super) async fn wrong_method(State(api): Shared) -> Problem {
+async fn wrong_method(State(api): Shared) -> Problem {
     api.metrics.webhook(Received::WrongMethod);
     Problem::only("POST")
 }
 
-async fn take(api: &Api, token: Token, request: Request) -> Result<(StatusCode, Json<Value>), Refused> {
+async fn take(api: &Api, token: Token, request: Request) -> Result<(StatusCode, Json<Taken>), Refused> {
     let unknown = || Refused::unknown("hook");
     let (org, token) = doors::token(token).ok_or_else(unknown)?;
     let name = api.store.token(&org, TokenKind::Hook, &token).await?.ok_or_else(unknown)?;
@@ -65,7 +102,7 @@ async fn take(api: &Api, token: Token, request: Request) -> Result<(StatusCode, 
     let event = StoredEvent { id: id.clone(), body, received_at: now };
     let recorded = api.events.say((org, event)).await?;
     api.metrics.webhook(if recorded == Recorded::New { Received::Recorded } else { Received::Repeated });
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id, "new": recorded == Recorded::New }))))
+    Ok((StatusCode::ACCEPTED, Json(Taken { id, new: recorded == Recorded::New })))
 }
 
 fn refusal(refused: NotTaken) -> Refused {

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,6 +13,7 @@ use super::{
     body::Body,
     keys::{self, Scope},
     problem::{FieldError, Problem},
+    query::Path,
 };
 use crate::{
     domain::{id::KeyId, time::Timestamp},
@@ -62,7 +59,7 @@ struct Keys {
 /// Lists the API keys
 ///
 /// Those that were revoked as well, the oldest first.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = Keys)))]
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", security(("key" = ["admin"])), responses((status = 200, body = Keys)))]
 async fn list(State(api): Shared, admin: Admin) -> Result<Json<Keys>, Problem> {
     let keys = api.store.keys(&admin.org).await?.into_iter().map(Key::from).collect();
     Ok(Json(Keys { keys }))
@@ -92,7 +89,7 @@ struct MadeKey {
 ///
 /// Its text is in this answer and never shown again, so this takes no `Idempotency-Key`: of an answer that was lost, revoke the
 /// key and make another.
-#[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = NewKey, responses((status = 201, body = MadeKey)))]
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = NewKey, security(("key" = ["admin"])), responses((status = 201, body = MadeKey)))]
 async fn create(State(api): Shared, admin: Admin, body: Body<NewKey>) -> Result<(StatusCode, Json<MadeKey>), Problem> {
     let NewKey { name, scope } = body.value;
     let mut errors = Vec::new();
@@ -125,7 +122,7 @@ struct OneKey {
 /// Revokes an API key
 ///
 /// From now on it opens nothing. One that was revoked stays so.
-#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = KeyId, Path)), responses((status = 200, body = OneKey)))]
+#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = KeyId, Path, description = "The key")), security(("key" = ["admin"])), responses((status = 200, body = OneKey)))]
 async fn revoke(State(api): Shared, admin: Admin, Path(id): Path<String>) -> Result<Json<OneKey>, Problem> {
     let missing = || Problem::not_found("the organization has no such key");
     let id: KeyId = id.parse().map_err(|_| missing())?;

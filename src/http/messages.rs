@@ -1,62 +1,96 @@
 //! `GET /v1/messages`, `GET /v1/messages/{id}`.
 
-use axum::{
-    Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Shared,
+    Api, Shared,
     auth::Reader,
     problem::Problem,
-    query::{number, parsed},
-    views,
+    query::{self, Path, Query, number, parsed},
+    views::{self, MessageView},
 };
-use crate::{domain::id::MessageId, store::messages::MessageSearch};
+use crate::{
+    domain::{
+        id::{MessageId, RunId},
+        message::Status,
+    },
+    store::messages::MessageSearch,
+};
 
 /// The most that one page holds.
 const PAGE: i64 = 100;
 
-#[derive(Deserialize)]
+pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(search)).routes(routes!(show))
+}
+
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SearchQuery {
+struct SearchQuery {
+    /// Those of this run, in its order.
+    #[param(value_type = Option<RunId>)]
     run: Option<String>,
+    /// Those to this number in international form, the newest first.
+    #[param(example = "+4915155500001")]
     to: Option<String>,
+    /// Those with this status.
+    #[param(value_type = Option<Status>)]
     status: Option<String>,
     /// The last message of the page before.
+    #[param(value_type = Option<MessageId>)]
     after: Option<String>,
 }
 
-/// Messages of a run in its order, or to a number newest first.
-pub(super) async fn search(
+/// A page of messages.
+#[derive(Serialize, ToSchema)]
+struct Messages {
+    messages: Vec<MessageView>,
+    /// The next page's `after`; null: this is the last page.
+    next: Option<MessageId>,
+}
+
+/// A message.
+#[derive(Serialize, ToSchema)]
+struct OneMessage {
+    message: MessageView,
+}
+
+/// Searches messages
+///
+/// Those of a run in its order, or those to a number newest first: one of `run` and `to` has to be given.
+#[utoipa::path(get, path = "/v1/messages", tag = "messages", params(SearchQuery), security(("key" = ["read"])), responses((status = 200, body = Messages)))]
+async fn search(
     State(api): Shared,
     reader: Reader,
-    query: Result<Query<SearchQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
-    if query.run.is_none() && query.to.is_none() {
+    Query(asked): Query<SearchQuery>,
+) -> Result<Json<Messages>, Problem> {
+    if asked.run.is_none() && asked.to.is_none() {
         return Err(Problem::bad_request(
             "invalid_query",
             "a search names a run (`run=run_…`) or a number (`to=%2B49…`)",
         ));
     }
     let search = MessageSearch {
-        run: parsed("run", query.run)?,
-        to: number("to", query.to)?,
-        status: parsed("status", query.status)?,
-        after: parsed("after", query.after)?,
+        run: parsed("run", asked.run)?,
+        to: number("to", asked.to)?,
+        status: parsed("status", asked.status)?,
+        after: query::cursor(asked.after)?,
     };
     let found = api.store.search_messages(&reader.org, &search, PAGE).await?;
-    let next = found.last().filter(|_| i64::try_from(found.len()) == Ok(PAGE)).map(|message| message.id);
-    Ok(Json(json!({ "messages": found.iter().map(views::message).collect::<Vec<_>>(), "next": next })))
+    let next = query::next(&found, PAGE, |message| message.id);
+    Ok(Json(Messages { messages: found.iter().map(views::message).collect(), next }))
 }
 
-/// One message.
-pub(super) async fn show(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+/// Shows a message
+#[utoipa::path(get, path = "/v1/messages/{id}", tag = "messages", params(("id" = MessageId, Path, description = "The message")), security(("key" = ["read"])), responses((status = 200, body = OneMessage)))]
+async fn show(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Json<OneMessage>, Problem> {
     let missing = || Problem::not_found(format!("there is no message \"{id}\""));
     let id: MessageId = id.parse().map_err(|_| missing())?;
     let message = api.store.message(&reader.org, id).await?.ok_or_else(missing)?;
-    Ok(Json(json!({ "message": views::message(&message) })))
+    Ok(Json(OneMessage { message: views::message(&message) }))
 }

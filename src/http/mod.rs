@@ -6,10 +6,14 @@ mod accounts;
 mod auth;
 mod body;
 mod callbacks;
+mod cases;
+pub mod codes;
 pub mod consents;
+mod control;
 mod conversations;
 mod doors;
 mod endpoints;
+mod events;
 mod hooks;
 mod key_routes;
 pub mod keys;
@@ -18,14 +22,17 @@ mod messages;
 mod once;
 mod openapi;
 mod ops;
+pub mod preview;
 pub mod problem;
 mod query;
 mod quota;
+mod requests;
 mod runs;
 mod schemas;
 mod spool;
 mod stream;
 pub mod timeline;
+mod try_it;
 pub mod views;
 
 use std::sync::Arc;
@@ -33,9 +40,10 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::{any, get, post},
+    routing::{any, get},
 };
 
 use utoipa::OpenApi as _;
@@ -87,44 +95,47 @@ pub struct Api {
 
 type Shared = State<Arc<Api>>;
 
-/// Every route.
-pub fn router(api: Arc<Api>) -> Router {
-    let largest = DefaultBodyLimit::max(api.max_body_bytes);
-    let (described, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+/// Every route that the API's description tells of.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(runs::routes())
+        .merge(control::routes())
+        .merge(messages::routes())
         .merge(quota::routes())
+        .merge(timeline::routes())
+        .merge(conversations::routes())
+        .merge(consents::routes())
+        .merge(accounts::routes())
+        .merge(endpoints::routes())
         .merge(key_routes::routes())
         .merge(stream::routes())
-        .split_for_parts();
-    described
-        .route("/openapi.json", get(async || Json(document)))
-        .route("/v1/runs", get(runs::list))
-        .route("/v1/runs/{id}", get(runs::show))
-        .route("/v1/messages", get(messages::search))
-        .route("/v1/messages/{id}", get(messages::show))
-        .route("/v1/contacts/{number}/timeline", get(timeline::of_contact))
-        .route("/v1/timeline", get(timeline::regarding))
-        .route("/v1/endpoints", get(endpoints::list))
-        .route("/v1/endpoints/{name}/deliveries", get(endpoints::deliveries))
-        .route("/v1/endpoints/{name}/enable", post(endpoints::enable))
-        .route("/v1/endpoints/{name}/test", post(endpoints::test))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{name}", get(accounts::show))
-        .route("/v1/accounts/{name}/validate", post(accounts::validate))
-        .route("/v1/conversations", get(conversations::list))
-        .route("/v1/conversations/{id}", get(conversations::show))
-        .route("/v1/conversations/{id}/messages", post(conversations::answer))
-        .route("/v1/conversations/{id}/end", post(conversations::end))
-        .route("/v1/consents", get(consents::list))
-        .route("/v1/consents/import", post(consents::import))
-        .route("/v1/consents/{number}", get(consents::show).put(consents::set))
-        .route("/hooks/{token}", post(hooks::receive).fallback(hooks::wrong_method))
+        .merge(preview::routes())
+        .merge(requests::routes())
+        .merge(events::routes())
+        .merge(cases::routes())
+        .merge(hooks::routes())
+        .merge(ops::routes())
+}
+
+/// Every route, and the API's description.
+fn routes() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
+    let (described, document) = described().split_for_parts();
+    let document = openapi::complete(document);
+    let shown = document.clone();
+    let routes = described
+        .route("/openapi.json", get(async || Json(shown)))
+        .merge(try_it::routes())
         .route("/callbacks/{token}", any(callbacks::receive))
-        .route("/healthz", get(ops::healthz))
-        .route("/readyz", get(ops::readyz))
-        .route("/metrics", get(ops::metrics))
         .fallback(async || Problem::not_found("there is nothing at this path"))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(largest)
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
+    (routes, document)
+}
+
+/// herald's HTTP server.
+pub fn router(api: Arc<Api>) -> Router {
+    let (routes, _) = routes();
+    routes
+        .layer(DefaultBodyLimit::max(api.max_body_bytes))
         .layer(middleware::from_fn(limit::told))
         .layer(middleware::from_fn_with_state(api.clone(), measure))
         .with_state(api)
@@ -133,7 +144,18 @@ pub fn router(api: Arc<Api>) -> Router {
 async fn measure(State(api): Shared, request: Request, next: Next) -> Response {
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let large = has_large_body(request.headers());
+    let mut response = next.run(request).await;
+    if large && response.status().is_client_error() {
+        // Its body may be unread, and the connection ends with it: a client that is told asks on another one.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     api.metrics.http(&route, response.status().as_u16());
     response
+}
+
+/// Whether a request's body may be more than what comes in with its headers.
+fn has_large_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    length.map_or_else(|| headers.contains_key(header::TRANSFER_ENCODING), |length| length > 16 * 1024)
 }

@@ -7,8 +7,9 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::keys::Scope;
+use super::{codes::AnswerCode, consents::RowProblemView, keys::Scope};
 use crate::{engine::NotWritten, store::StoreError};
 
 /// An answer that is not what was asked for.
@@ -29,6 +30,52 @@ pub struct FieldError {
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
+}
+
+/// An answer that is not what was asked for, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemView<'p> {
+    /// Always `about:blank`: the code says what kind of problem it is.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    #[schema(value_type = AnswerCode)]
+    code: &'static str,
+    /// What is wrong, where, and what was expected.
+    detail: &'p str,
+    /// Everything that is wrong with what was sent, as far as it can be told apart.
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    #[schema(value_type = Vec<ErrorView>, required = false)]
+    errors: &'p [Value],
+}
+
+/// What is wrong with one part of a body.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FieldError)]
+#[expect(dead_code, reason = "says how errors look; each is written as what it is")]
+pub(super) struct FieldErrorView {
+    /// Which part: a JSON pointer.
+    pointer: String,
+    /// What is wrong, for programs, where it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    code: Option<String>,
+    /// What is wrong with it.
+    detail: String,
+}
+
+/// What is wrong with one part of what was sent.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "says how errors look; each is written as what it is")]
+pub(super) enum ErrorView {
+    /// With a part of a body.
+    Field(FieldErrorView),
+    /// With a row of a file.
+    Row(RowProblemView),
 }
 
 impl Problem {
@@ -116,10 +163,8 @@ impl From<NotWritten> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let mut body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "code": self.code, "detail": self.detail });
-        if !self.errors.is_empty() {
-            body["errors"] = json!(self.errors);
-        }
+        let (status, code, detail, errors) = (self.status.as_u16(), self.code, &self.detail, &self.errors);
+        let body = ProblemView { r#type: "about:blank", title, status, code, detail, errors };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -50,7 +50,7 @@ struct MoreAt {
 /// How much of the rolling hour is used
 ///
 /// Requests of at most 100 messages, counted when they are dispatched.
-#[utoipa::path(get, path = "/v1/quota", tag = "quota", responses((status = 200, body = Quota)))]
+#[utoipa::path(get, path = "/v1/quota", tag = "quota", security(("key" = ["read"])), responses((status = 200, body = Quota)))]
 async fn show(State(api): Shared, reader: Reader) -> Result<Json<Quota>, Problem> {
     let now = api.clock.now();
     let allowance =

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     http::StatusCode,
     response::sse::{Event, KeepAlive, Sse},
 };
@@ -21,7 +21,7 @@ use super::{
     Api, Shared,
     auth::Reader,
     problem::Problem,
-    query,
+    query::{self, Query},
     views::{self, Audit},
 };
 use crate::{
@@ -51,12 +51,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 }
 
 #[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListenQuery {
     /// Types of events, like `message.failed`, or families like `message.*`, with commas between them; all if left out.
     events: Option<String>,
     /// Only what concerns this run.
+    #[param(value_type = Option<RunId>)]
     run: Option<String>,
 }
 
@@ -65,14 +65,13 @@ struct ListenQuery {
 /// Server-sent events, from now on, each once: `event` is the type and `data` is what a webhook of that type has as its body
 /// (`type`, `timestamp`, `data`). `run.progress` tells once a second how far each of the newest runs is that has moved; its
 /// `data.run` is that of `GET /v1/runs/{id}`. What happened while nobody listened is not repeated: look it up.
-#[utoipa::path(get, path = "/v1/stream", tag = "stream", params(ListenQuery),
+#[utoipa::path(get, path = "/v1/stream", tag = "stream", params(ListenQuery), security(("key" = ["read"])),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 async fn listen(
     State(api): Shared,
     reader: Reader,
-    query: Result<Query<ListenQuery>, QueryRejection>,
+    Query(asked): Query<ListenQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let Query(asked) = query.map_err(|problem| Problem::bad_request("invalid_query", problem.body_text()))?;
     let patterns = patterns(asked.events.as_deref())?;
     let run = query::parsed::<RunId>("run", asked.run)?;
     let id = StreamId::new(api.clock.now(), rand::random());

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use crate::{
     book::{Book, Books},
     domain::{
+        definition::Channel,
         id::{ConversationId, MessageId, RunId},
         locale::Locale,
         message::Status,
@@ -16,6 +17,7 @@ use crate::{
         Store, StoreError, answers::StoredAnswer, conversations::Conversation, messages::StoredMessage,
         replies::StoredReply,
     },
+    template::leaving,
 };
 
 /// A conversation and some of what was said in it.
@@ -131,10 +133,13 @@ async fn text(
     message: &StoredMessage,
 ) -> Result<Option<String>, StoreError> {
     let Ok(slugs) = message.read_slugs() else { return Ok(None) };
+    let via = message.state.as_ref().map(|state| state.via.as_str()).filter(|via| !via.is_empty());
+    let channel = book.channel(via.unwrap_or(&pinned.channel));
+    let smart_encoding = channel.map(Channel::smart_encoding).unwrap_or_default();
     let Some(template) = pinned.template else {
-        return Ok(slugs.get("text").map(str::to_owned));
+        return Ok(slugs.get("text").map(|text| leaving(text.to_owned(), smart_encoding)));
     };
     let Ok(template) = books.template(book, template, pinned.version).await? else { return Ok(None) };
     let wanted: Option<Locale> = message.locale.parse().ok();
-    Ok(template.render(wanted.as_ref(), &slugs).ok().map(|rendered| rendered.text))
+    Ok(template.text_for(wanted.as_ref(), &slugs, smart_encoding).ok().map(|rendered| rendered.text))
 }

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         account::ProviderKind,
         contact::ChannelType,
-        definition::Channel,
+        definition::{Channel, SmartEncoding},
         id::{ConsentChangeId, MessageId, RequestId, RunId},
         locale::Locale,
         message::Status,
@@ -26,6 +26,7 @@ use crate::{
         messages::StoredMessage,
         timeline::{Activity, ActivityRequest, ActivityRun, TimelineReply},
     },
+    template::leaving,
 };
 
 /// The most that one page holds.
@@ -235,7 +236,8 @@ impl Timelines {
         let via = message.state.as_ref().map(|state| state.via.as_str()).filter(|via| !via.is_empty());
         let channel = book.channel(via.unwrap_or(&run.pinned.channel)).ok();
         let due = details.requests.get(&activity.request).and_then(|request| due(&message, request, now));
-        let (text, rendered_in) = match self.text(book, run, &message).await? {
+        let smart_encoding = channel.map(Channel::smart_encoding).unwrap_or_default();
+        let (text, rendered_in) = match self.text(book, run, &message, smart_encoding).await? {
             Ok((text, locale)) => (Ok(text), locale),
             Err(why) => (Err(why), None),
         };
@@ -258,6 +260,7 @@ impl Timelines {
         book: &Book,
         run: &ActivityRun,
         message: &StoredMessage,
+        smart_encoding: SmartEncoding,
     ) -> Result<Result<(String, Option<Locale>), String>, StoreError> {
         if message.slugs.is_empty() {
             return Ok(Err(ERASED.to_owned()));
@@ -268,22 +271,24 @@ impl Timelines {
         };
         let Some(template) = run.pinned.template else {
             let text = slugs.get(TEXT).ok_or_else(|| ERASED.to_owned());
-            return Ok(text.map(|text| (text.to_owned(), wanted)));
+            return Ok(text.map(|text| (leaving(text.to_owned(), smart_encoding), wanted)));
         };
         let template = self.books.template(book, template, run.pinned.version).await?;
         Ok(template.map_err(|problem| problem.to_string()).and_then(|template| {
-            let rendered = template.text_for(wanted.as_ref(), &slugs).map_err(|problem| problem.to_string())?;
+            let rendered = template.text_for(wanted.as_ref(), &slugs, smart_encoding);
+            let rendered = rendered.map_err(|problem| problem.to_string())?;
             Ok((rendered.text, Some(rendered.locale)))
         }))
     }
 }
 
-/// The time that a message waits for, if its request is put off: to a delay's end, or to the next try. A request that somebody
-/// holds has a time ahead of it as well, which is its lease; then nothing waits.
+/// The time that a message waits for: its own, if it is held; else its request's, if that is put off, to a delay's end or to the
+/// next try. A request that somebody holds has a time ahead of it as well, which is its lease; then nothing waits.
 fn due(message: &StoredMessage, request: &ActivityRequest, now: Timestamp) -> Option<Timestamp> {
     let put_off = |state: &MessageState| state.status == Status::Queued && state.token == request.token;
     let waits = request.token == 0 || message.state.as_ref().is_some_and(put_off);
-    Some(request.due_at).filter(|due| waits && *due > now)
+    let held = message.state.as_ref().and_then(|state| state.held_until);
+    held.or(Some(request.due_at).filter(|_| waits)).filter(|due| *due > now)
 }
 
 fn sender(book: &Book, channel: &Channel) -> Sender {
@@ -299,12 +304,15 @@ mod tests {
     fn a_message_waits_until_its_request_is_due_unless_somebody_holds_it() {
         let (now, later) = (Timestamp::from_millis(100), Timestamp::from_millis(200));
         let said = |status, token| Some(MessageState { token, ..MessageState::new(status, None, now) });
+        let held = |token| said(Status::Queued, token).map(|state| MessageState { held_until: Some(later), ..state });
         for (what, due_at, token, state, waits) in [
             ("not due, never tried", later, 0, None, true),
             ("due", now, 0, None, false),
             ("held for the first time", later, 1, None, false),
             ("tried, to be tried again", later, 1, said(Status::Queued, 1), true),
             ("held for the second time", later, 2, said(Status::Queued, 1), false),
+            ("held, others go before", Timestamp::from_millis(150), 1, held(1), true),
+            ("held, and claimed for the others", later, 2, held(1), true),
             ("in doubt", later, 1, said(Status::Uncertain, 1), false),
             ("sent, others are tried again", later, 1, said(Status::Sent, 1), false),
         ] {

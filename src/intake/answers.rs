@@ -16,10 +16,12 @@ use crate::{
     clock::Clock,
     domain::{
         account::ProviderKind,
+        canary::Guard,
         contact::{Contact, OptIn, Slugs},
         definition::{Channel, OnUncertain},
         fairness::Priority,
         id::{ConfigurationId, ConversationId, MessageId, RunId},
+        purpose::Purpose,
         run::Pinned,
         session::{self, Closed},
         time::{Span, Timestamp},
@@ -270,6 +272,10 @@ fn new_answer(book: &Book, conversation: &Conversation, answer: &Answer, digest:
         valid_for: VALID_FOR,
         on_uncertain: OnUncertain::Keep,
         show_in_timeline: false,
+        purpose: Purpose::Transactional,
+        channel_type: conversation.channel_type,
+        // Each answer is one person's; what becomes of it is told to whoever wrote it.
+        guard: Guard::none(),
     };
     NewAnswer {
         conversation: conversation.id,

@@ -1,9 +1,11 @@
 //! What every trigger does first: look up what the configuration names, and fix what the run will keep.
 
+use tokio::task::JoinError;
+
 use crate::{
     book::{Book, ReadyConfiguration, Unusable},
     clock::Clock,
-    domain::{fairness::Priority, id::RunId, run::Pinned},
+    domain::{fairness::Priority, id::RunId, run::Pinned, time::Timestamp},
     store::{
         Store, StoreError,
         runs::{Lasting, NewRun},
@@ -22,6 +24,9 @@ pub enum NotBegun {
     /// The store refused.
     #[error("the store refused")]
     Store(#[from] StoreError),
+    /// Reading broke.
+    #[error("reading the audience broke off")]
+    Broken(#[from] JoinError),
 }
 
 /// What a run of this configuration keeps, as things stand now.
@@ -30,7 +35,7 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
     if !configuration.active {
         return Err(NotBegun::Inactive(configuration.name.clone()));
     }
-    book.channel(&configuration.channel)?;
+    let channel = book.channel(&configuration.channel)?;
     let template = book.template(&configuration.template)?;
     Ok(Pinned {
         channel: configuration.channel.clone(),
@@ -39,6 +44,9 @@ pub fn pin(book: &Book, ready: &ReadyConfiguration) -> Result<Pinned, NotBegun> 
         valid_for: configuration.valid_for,
         on_uncertain: configuration.on_uncertain,
         show_in_timeline: configuration.show_in_timeline,
+        purpose: template.template.source().purpose,
+        channel_type: channel.channel_type,
+        guard: configuration.guard(),
     })
 }
 
@@ -62,6 +70,39 @@ pub fn new_run(
         columns: Vec::new(),
         lasting: Lasting::OneAudience,
     }
+}
+
+/// How the contacts of a run of a day come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coming {
+    /// With system events.
+    Events,
+    /// Handed over by a program.
+    Requests,
+}
+
+/// The configuration's run of the organization's day, which more is added to until the day is over. A changed template, channel
+/// or place on timelines begins another one.
+pub fn day_run(
+    clock: &Clock,
+    book: &Book,
+    ready: &ReadyConfiguration,
+    pinned: Pinned,
+    coming: Coming,
+    now: Timestamp,
+) -> NewRun {
+    let day = now.to_utc().with_timezone(&book.organization.timezone).date_naive();
+    let template = pinned.template.map(|template| template.to_string()).unwrap_or_default();
+    let shown = if pinned.show_in_timeline { " on timelines" } else { "" };
+    let through = format!("{template} version {} through {}{shown}", pinned.version, pinned.channel);
+    let (firing, source, priority) = match coming {
+        Coming::Events => (format!("{day} {through}"), format!("events of {day}"), Priority::Automatic),
+        Coming::Requests => {
+            let priority = ready.configuration.trigger.priority();
+            (format!("{day} by API {through}"), format!("requests by API of {day}"), priority)
+        }
+    };
+    NewRun { firing: Some(firing), lasting: Lasting::OpenEnded, ..new_run(clock, ready, pinned, priority, source) }
 }
 
 /// A run whose account is stopped waits from the start, and says why; unless its channel has a fallback, which whoever sends

@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    begin::{self, NotBegun},
+    begin::{self, Coming, NotBegun},
+    cases,
     mapping::{CompiledMapping, Event, Made},
     payload::{ContactRules, Refused},
     upkeep,
@@ -18,16 +19,16 @@ use crate::{
     clock::Clock,
     domain::{
         definition::Trigger,
-        fairness::Priority,
         id::{ConfigurationId, OrgId},
         run::Pinned,
         time::Timestamp,
     },
     store::{
         Store, StoreError,
-        events::{Batch, StoredEvent},
+        cases::CaseWord,
+        events::{Batch, Company, StoredEvent},
         lanes::LaneKind,
-        runs::{Lasting, NewMessage, Rejected, Repeat},
+        runs::{NewMessage, Rejected, Repeat},
     },
 };
 
@@ -35,6 +36,10 @@ use crate::{
 const CHUNK: i64 = 500;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
+/// What part of the time that contacts wait for company events gather for: a fifth.
+const GATHERING: u32 = 5;
+/// Refusals of one event that are named; all are counted, and kept with the run.
+const SHOWN: usize = 5;
 /// Organizations whose mappings are kept compiled.
 const KEPT: usize = 2_000;
 
@@ -55,12 +60,14 @@ pub struct EventLoop {
 struct Gathered {
     pinned: Pinned,
     delay: Duration,
+    /// When the oldest of the events was recorded.
+    since: Timestamp,
     messages: Vec<NewMessage>,
     rejected: Vec<Rejected>,
 }
 
 impl EventLoop {
-    /// Events wait for company as long as `coalesce`, unless there are `coalesce_contacts` of them already.
+    /// A configuration's contacts wait for company as long as `coalesce`, unless there are `coalesce_contacts` of them already.
     pub fn new(store: Store, books: Books, clock: Clock, coalesce: Duration, coalesce_contacts: usize) -> Self {
         Self { store, books, clock, coalesce, coalesce_contacts, compiled: Arc::default() }
     }
@@ -72,12 +79,20 @@ impl EventLoop {
         for work in due.into_iter().filter(|work| work.kind == LaneKind::Events) {
             let events = self.store.new_events(&work.org, CHUNK).await?;
             let waited = events.first().map_or(Duration::ZERO, |oldest| now.since(oldest.received_at));
-            if events.len() < self.coalesce_contacts && waited < self.coalesce && !events.is_empty() {
+            // They gather for a moment, so that they share a commit; it is their request that waits for company.
+            if events.len() < self.coalesce_contacts && waited < self.coalesce / GATHERING && !events.is_empty() {
                 continue;
             }
             let Some(book) = self.books.current(&work.org).await? else { continue };
-            self.deal_with(&book, &events, now).await?;
-            done += events.len();
+            match self.deal_with(&book, &events, now).await {
+                Ok(()) => done += events.len(),
+                Err(problem) if problem.is_passing() => return Err(problem),
+                // One organization's trouble keeps no other's events waiting.
+                Err(problem) => {
+                    let problem = crate::telemetry::chain(&problem);
+                    tracing::error!(org = %work.org, %problem, "events could not be dealt with; they stay where they are");
+                }
+            }
         }
         Ok(done)
     }
@@ -87,9 +102,14 @@ impl EventLoop {
         let mappings = self.mappings(book);
         let mut gathered: BTreeMap<ConfigurationId, Gathered> = BTreeMap::new();
         let mut results = Vec::with_capacity(events.len());
+        let mut said = Vec::new();
         for stored in events {
             let result = match Event::parse(stored.body.as_bytes(), &stored.id) {
-                Ok(event) => gather(book, &mappings, &event, &mut gathered),
+                Ok(event) => {
+                    let of_case = keep_case(book, &event, &mut said);
+                    let sent = gather(book, &mappings, &event, stored.received_at, &mut gathered);
+                    of_case.into_iter().chain([sent]).collect::<Vec<_>>().join("; ")
+                }
                 Err(problem) => format!("unreadable: {problem}"),
             };
             tracing::debug!(%org, event = stored.id, result, "an event was dealt with");
@@ -97,7 +117,7 @@ impl EventLoop {
         }
         let batches: Vec<Batch> =
             gathered.into_iter().filter_map(|(id, gathered)| self.batch(book, id, gathered, now)).collect();
-        if !self.store.finish_events(org, &results, &batches, now).await? {
+        if !self.store.finish_events(org, &results, &said, &batches, now).await? {
             return Ok(()); // another worker was quicker, and has done the same
         }
         for batch in &batches {
@@ -107,21 +127,17 @@ impl EventLoop {
         Ok(())
     }
 
-    /// The run of the organization's day, and what is to be added to it. A changed template, channel or place on timelines begins another run.
+    /// What is to be added to the configuration's run of the day; what is not yet enough for a request waits for company.
     fn batch(&self, book: &Book, id: ConfigurationId, gathered: Gathered, now: Timestamp) -> Option<Batch> {
         let ready = book.configurations().iter().find(|ready| ready.id == id)?;
-        let Gathered { pinned, delay, messages, rejected } = gathered;
-        let day = now.to_utc().with_timezone(&book.organization.timezone).date_naive();
-        let template = pinned.template.map(|template| template.to_string()).unwrap_or_default();
-        let shown = if pinned.show_in_timeline { " on timelines" } else { "" };
-        let firing = format!("{day} {template} version {} through {}{shown}", pinned.version, pinned.channel);
-        let mut run = begin::new_run(&self.clock, ready, pinned, Priority::Automatic, format!("events of {day}"));
-        run.firing = Some(firing);
-        run.lasting = Lasting::OpenEnded;
+        let Gathered { pinned, delay, since, messages, rejected } = gathered;
+        let run = begin::day_run(&self.clock, book, ready, pinned, Coming::Events, now);
+        let company = Company { until: since.plus(self.coalesce).plus(delay), enough: self.coalesce_contacts };
         Some(Batch {
             run,
             due: now.plus(delay),
             day_ends: upkeep::day_of(&book.organization, now).ends,
+            company: Some(company),
             messages,
             rejected,
         })
@@ -161,6 +177,7 @@ fn gather(
     book: &Book,
     mappings: &Mappings,
     event: &Event,
+    received_at: Timestamp,
     gathered: &mut BTreeMap<ConfigurationId, Gathered>,
 ) -> String {
     let mut words = Vec::new();
@@ -183,6 +200,7 @@ fn gather(
                     let slot = gathered.entry(ready.id).or_insert_with(|| Gathered {
                         pinned,
                         delay,
+                        since: received_at,
                         messages: Vec::new(),
                         rejected: Vec::new(),
                     });
@@ -200,7 +218,19 @@ fn gather(
     }
 }
 
-fn rules(book: &Book, ready: &ReadyConfiguration) -> Result<(Pinned, ContactRules), NotBegun> {
+/// Keeps what an event says of a case; in words, if it is about one.
+fn keep_case(book: &Book, event: &Event, said: &mut Vec<CaseWord>) -> Option<String> {
+    match cases::word(event, book.organization.default_country)? {
+        Ok((word, words)) => {
+            said.push(word);
+            Some(words)
+        }
+        Err(words) => Some(words),
+    }
+}
+
+/// What an event's contacts, or a program's, are held against, and what their run keeps.
+pub(super) fn rules(book: &Book, ready: &ReadyConfiguration) -> Result<(Pinned, ContactRules), NotBegun> {
     let pinned = begin::pin(book, ready)?;
     let rules = ContactRules {
         channel_type: book.channel(&pinned.channel)?.channel_type,
@@ -212,7 +242,7 @@ fn rules(book: &Book, ready: &ReadyConfiguration) -> Result<(Pinned, ContactRule
 }
 
 fn add(slot: &mut Gathered, event: &Event, contacts: Vec<Result<crate::domain::contact::Contact, Refused>>) -> String {
-    let (mut taken, mut refused) = (0, 0);
+    let (mut taken, mut refused) = (0, Vec::new());
     for contact in contacts {
         match contact {
             // Two cases of one customer are two messages: a day's run knows no duplicates.
@@ -221,7 +251,7 @@ fn add(slot: &mut Gathered, event: &Event, contacts: Vec<Result<crate::domain::c
                 slot.messages.push(NewMessage { row: taken, contact, repeat: Repeat::First });
             }
             Err(problem) => {
-                refused += 1;
+                refused.push(format!("{}, {problem}", problem.code));
                 slot.rejected.push(Rejected {
                     row: 0,
                     fields: vec![event.id.clone()],
@@ -230,5 +260,8 @@ fn add(slot: &mut Gathered, event: &Event, contacts: Vec<Result<crate::domain::c
             }
         }
     }
-    format!("{taken} contacts, {refused} refused")
+    let count = refused.len();
+    refused.truncate(SHOWN);
+    let why = if refused.is_empty() { String::new() } else { format!(" ({})", refused.join("; ")) };
+    format!("{taken} contacts, {count} refused{why}")
 }

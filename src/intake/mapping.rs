@@ -12,7 +12,7 @@ use serde_json::Value;
 pub use event::{BadEvent, BadType, Event, check_type};
 pub use expression::{LONGEST, MOST_ELEMENTS, MOST_WALKS};
 
-use super::payload::{ContactRules, Refused, parse_contact, wish, wished};
+use super::payload::{ContactRules, Refused, keep_timezone, parse_contact, wish, wished};
 use crate::domain::{
     contact::{ChannelType, Contact, OptIn, Slugs, fold},
     definition::Mapping,
@@ -41,6 +41,7 @@ struct ContactPrograms {
     to: Program,
     optin: Option<Program>,
     locale: Option<Program>,
+    timezone: Option<Program>,
     /// By the slug's name as written.
     context: Vec<(String, Program)>,
 }
@@ -169,6 +170,7 @@ impl Compiler {
         let to = self.compile("contact.to", &mapping.to);
         let optin = mapping.optin.as_deref().map(|text| self.compile("contact.optin", text));
         let locale = mapping.locale.as_deref().map(|text| self.compile("contact.locale", text));
+        let timezone = mapping.timezone.as_deref().map(|text| self.compile("contact.timezone", text));
         let mut context: Vec<(String, Program)> = Vec::new();
         for (name, text) in &mapping.context {
             let key = format!("contact.context.{name}");
@@ -179,7 +181,8 @@ impl Compiler {
             }
             context.extend(self.compile(&key, text).map(|program| (name.clone(), program)));
         }
-        Some(ContactPrograms { to: to?, optin: optin.flatten(), locale: locale.flatten(), context })
+        let (optin, locale, timezone) = (optin.flatten(), locale.flatten(), timezone.flatten());
+        Some(ContactPrograms { to: to?, optin, locale, timezone, context })
     }
 }
 
@@ -219,7 +222,17 @@ impl Evaluation<'_> {
                 slugs.insert(name, text).map_err(ambiguous)?;
             }
         }
+        if let Some(program) = &programs.timezone {
+            self.timezone("contact.timezone", program, &mut slugs)?;
+        }
         Ok(Contact { to, opted_in, locale: locale.flatten(), slugs })
+    }
+
+    fn timezone(&self, key: &str, program: &Program, slugs: &mut Slugs) -> Result<(), Refused> {
+        match text(key, &self.value(key, program)?)? {
+            Some(text) if !text.trim().is_empty() => keep_timezone(slugs, &text, &format!("trigger.{key}")),
+            _ => Ok(()),
+        }
     }
 
     fn value(&self, key: &str, program: &Program) -> Result<Cel, Refused> {

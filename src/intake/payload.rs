@@ -1,10 +1,11 @@
 //! A contact as JSON hands it over (SPEC 5): the names are the ones that Dynamics 365 flows send. The same reading serves
 //! events and the API; what is wrong is said with a stable code, the field, and a sentence that repeats no number.
 
+use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    contact::{ChannelType, Contact, OptIn, Slugs, fold},
+    contact::{ChannelType, Contact, OptIn, Slugs, TIMEZONE, fold},
     id::ConfigurationId,
     locale::Locale,
     phone::{Country, E164},
@@ -59,20 +60,46 @@ pub fn parse_contact(value: &Value, rules: &ContactRules) -> Result<Contact, Ref
     check_channel(contact.get("channelid"), rules.channel_type)?;
     let opted_in = read_opt_in(contact.get("optin"), rules.attested)?;
     let locale = read_locale(contact.get("locale"))?;
-    let mut slugs = match given(contact.get("contextitems")) {
-        None => Slugs::default(),
-        Some(Value::Object(items)) => read_items(items, rules)?,
-        Some(other) => {
-            let message = format!("expected an object of names and values, found {}", kind(other));
-            return Err(Refused::new("invalid_slug", "/contextitems", message));
-        }
-    };
+    let mut slugs = parse_items(contact.get("contextitems"), rules)?;
     for name in [SEND_AS_TEMPLATE, TEMPLATE_PARAMETERS] {
         if let Some(value) = contact.get(name).filter(|_| rules.channel_type == ChannelType::WhatsApp) {
             wish(&mut slugs, name, value, &format!("/{name}"))?;
         }
     }
+    match given(contact.get(TIMEZONE)) {
+        None => {}
+        Some(Value::String(text)) if text.trim().is_empty() => {}
+        Some(Value::String(text)) => keep_timezone(&mut slugs, text, "/timezone")?,
+        Some(other) => {
+            let message = format!("expected an IANA time zone like \"Europe/Berlin\", found {}", kind(other));
+            return Err(Refused::new("invalid_timezone", "/timezone", message));
+        }
+    }
     Ok(Contact { to, opted_in, locale, slugs })
+}
+
+/// Keeps a contact's time zone among its slugs, under the name that is reserved for it.
+pub(super) fn keep_timezone(slugs: &mut Slugs, text: &str, field: &str) -> Result<(), Refused> {
+    let zone: Tz = text.trim().parse().map_err(|_| {
+        Refused::new("invalid_timezone", field, "is not a time zone; expected an IANA name like \"Europe/Berlin\"")
+    })?;
+    let kept = slugs.insert(TIMEZONE, zone.name());
+    kept.map_err(|problem| Refused::new("ambiguous_slug", field, problem.to_string()))
+}
+
+/// Reads a contact's context items.
+///
+/// # Errors
+/// The first thing that is wrong with them.
+pub fn parse_items(value: Option<&Value>, rules: &ContactRules) -> Result<Slugs, Refused> {
+    match given(value) {
+        None => Ok(Slugs::default()),
+        Some(Value::Object(items)) => read_items(items, rules),
+        Some(other) => {
+            let message = format!("expected an object of names and values, found {}", kind(other));
+            Err(Refused::new("invalid_slug", "/contextitems", message))
+        }
+    }
 }
 
 /// `null` is as good as absent.
@@ -203,7 +230,7 @@ fn send_as_template(value: &Value) -> Result<Option<String>, String> {
 }
 
 /// A name as a JSON pointer has it.
-fn pointed(name: &str) -> String {
+pub(super) fn pointed(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
@@ -310,6 +337,24 @@ mod tests {
         {
             assert_eq!(read(channel_type, top.clone(), items.clone()), expected, "{channel_type} {top} {items}");
         }
+    }
+
+    #[test]
+    fn a_time_zone_is_kept_among_the_slugs() {
+        let read = |zone: Value, items: Value| {
+            let contact =
+                json!({ "tocontactid": "+4915112345678", "optin": true, "timezone": zone, "contextitems": items });
+            let read = parse_contact(&contact, &RULES).map(|contact| contact.slugs.get(TIMEZONE).map(str::to_owned));
+            read.map_err(|refused| format!("{} {}", refused.code, refused.field))
+        };
+        let (none, kept) = (json!({}), Ok(Some("Asia/Tokyo".to_owned())));
+        assert_eq!(read(json!(" Asia/Tokyo "), none.clone()), kept);
+        assert_eq!(read(json!("Asia/Tokyo"), json!({ "TimeZone": "Asia/Tokyo" })), kept);
+        assert_eq!((read(Value::Null, none.clone()), read(json!(""), none.clone())), (Ok(None), Ok(None)));
+        assert_eq!(read(json!("Tokyo"), none.clone()), Err("invalid_timezone /timezone".to_owned()));
+        assert_eq!(read(json!(9), none), Err("invalid_timezone /timezone".to_owned()));
+        let twice = read(json!("Asia/Tokyo"), json!({ "timezone": "UTC" }));
+        assert_eq!(twice, Err("ambiguous_slug /timezone".to_owned()));
     }
 
     #[test]

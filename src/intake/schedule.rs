@@ -1,31 +1,35 @@
-//! The clock's firings: a due schedule becomes a run over its stored list. Exactly once: the run's key is the due time, and a
-//! firing that broke off is taken up again where it stopped.
+//! The clock's firings: a due schedule becomes a run over its audience. Exactly once: which due time it is is kept before its
+//! run is begun, the run's key is that time, and a firing that broke off is taken up again where it stopped. A time that does not
+//! fire leaves a run that says why.
 
 use std::time::Duration;
 
-use super::begin::{self, NotBegun};
+use super::{
+    audience::{self, Reader},
+    begin::{self, NotBegun},
+};
 use crate::{
-    book::{Book, Books, ReadyConfiguration},
+    book::{Book, Books, ReadyConfiguration, Unusable},
     clock::Clock,
     domain::{
+        contact::ChannelType,
         definition::Trigger,
         id::RunId,
-        run::RunStatus,
-        schedule::{Due, Schedule},
+        purpose::Purpose,
+        run::Pinned,
+        schedule::{Due, LEAST_GRACE, Schedule, local},
         time::Timestamp,
     },
     store::{
         Store, StoreError,
         lanes::LaneKind,
-        runs::{NewMessage, Repeat},
-        schedules::DueFiring,
+        runs::NewRun,
+        schedules::{DueFiring, Unfired},
     },
 };
 
 /// How long a worker has for making one chunk of a firing's run.
 const LEASE: Duration = Duration::from_secs(120);
-/// Entries of a list that are taken in in one go.
-const CHUNK: i64 = 5_000;
 /// Organizations that are looked at in one go.
 const LANES: i64 = 1_000;
 
@@ -38,17 +42,6 @@ pub struct Scheduler {
     pub books: Books,
     /// The time.
     pub clock: Clock,
-}
-
-/// The schedule of a scheduled configuration, in its own time zone or the organization's; `None` for other triggers.
-pub fn schedule_of(book: &Book, ready: &ReadyConfiguration) -> Option<(Schedule, Duration)> {
-    let Trigger::Scheduled { at, cron, timezone, grace } = &ready.configuration.trigger else { return None };
-    let timezone = timezone.unwrap_or(book.organization.timezone);
-    let schedule = match cron {
-        Some(cron) => Schedule::cron(cron, timezone).ok()?,
-        None => Schedule::at(at, timezone).ok()?,
-    };
-    Some((schedule, grace.0))
 }
 
 impl Scheduler {
@@ -69,26 +62,101 @@ impl Scheduler {
     async fn fire(&self, book: &Book, firing: DueFiring, now: Timestamp) -> Result<(), StoreError> {
         let org = &book.organization.id;
         let ready = book.configurations().iter().find(|ready| ready.id == firing.configuration);
-        let Some((ready, (schedule, grace))) = ready.and_then(|ready| Some((ready, schedule_of(book, ready)?))) else {
+        let Some(ready) = ready else { return self.store.finish_firing(org, firing, None).await };
+        let Some((schedule, grace)) = self.schedule_of(book, ready).await? else {
             return self.store.finish_firing(org, firing, None).await;
         };
-        let name = &ready.configuration.name;
+        if let Some(at) = firing.decided {
+            return self.make(book, ready, &schedule, firing, at, now).await; // it broke off, whenever that was
+        }
         // The stored time is the first that was not dealt with: everything since then is judged together.
         let before = Timestamp::from_millis(firing.at.millis() - 1);
         match schedule.due(before, now, grace) {
-            Due::Fire { at, .. } => match self.run(book, ready, at).await {
-                Ok(run) => tracing::info!(%org, configuration = name, %run, due_at = %at, "a schedule fired"),
-                Err(NotBegun::Store(problem)) => return Err(problem),
-                Err(problem) => {
-                    tracing::error!(%org, configuration = name, due_at = %at, %problem, "a schedule could not fire")
-                }
-            },
-            Due::Missed { .. } => {
-                tracing::warn!(%org, configuration = name, due_at = %firing.at, "a due time was missed by more than the grace")
+            Due::Nothing { next } => self.store.finish_firing(org, firing, next).await,
+            Due::Missed(missed) => {
+                let why = missed.in_words(schedule.zone(), grace, None);
+                tracing::warn!(%org, configuration = ready.configuration.name, why, "due times were missed by more than the grace");
+                let unfired = self.unfired(book, ready, format!("missed {}", missed.first), why);
+                self.store.finish_unfired(org, firing, schedule.next_after(now), &unfired, now).await
             }
-            Due::Nothing { .. } => {}
+            Due::Fire { at, missed } => {
+                // Whoever looks a moment late has missed nothing.
+                let missed = missed.filter(|missed| missed.first < now.minus(LEAST_GRACE)).map(|missed| {
+                    let why = missed.in_words(schedule.zone(), grace, Some(at));
+                    self.unfired(book, ready, format!("missed {}", missed.first), why)
+                });
+                if !self.store.decide_firing(org, firing, at, missed.as_ref(), now).await? {
+                    return Ok(()); // somebody else has it by now
+                }
+                self.make(book, ready, &schedule, firing, at, now).await
+            }
         }
-        self.store.finish_firing(org, firing, schedule.next_after(now)).await
+    }
+
+    /// Makes the run of a due time that was decided on, and moves the schedule on. What came due since then is judged next.
+    async fn make(
+        &self,
+        book: &Book,
+        ready: &ReadyConfiguration,
+        schedule: &Schedule,
+        firing: DueFiring,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (org, name) = (&book.organization.id, &ready.configuration.name);
+        let next = schedule.next_after(at);
+        match self.run(book, ready, at).await {
+            Ok(run) => tracing::info!(%org, configuration = name, %run, due_at = %at, "a schedule fired"),
+            Err(NotBegun::Store(problem)) => return Err(problem),
+            Err(problem) => {
+                tracing::error!(%org, configuration = name, due_at = %at, %problem, "a schedule could not fire");
+                let why = format!("due at {} and could not fire: {problem}", local(at, schedule.zone()));
+                let unfired = self.unfired(book, ready, at.to_string(), why);
+                return self.store.finish_unfired(org, firing, next, &unfired, now).await;
+            }
+        }
+        self.store.finish_firing(org, firing, next).await
+    }
+
+    /// The run that stands for due times without one. `firing` is what it is the one answer to.
+    fn unfired(&self, book: &Book, ready: &ReadyConfiguration, firing: String, why: String) -> Unfired {
+        let configuration = &ready.configuration;
+        // What it would have kept may be the very thing that is missing.
+        let pinned = begin::pin(book, ready).unwrap_or_else(|_| Pinned {
+            channel: configuration.channel.clone(),
+            template: None,
+            version: 0,
+            valid_for: configuration.valid_for,
+            on_uncertain: configuration.on_uncertain,
+            show_in_timeline: false,
+            purpose: Purpose::Transactional,
+            channel_type: ChannelType::Sms,
+            guard: configuration.guard(),
+        });
+        let run =
+            begin::new_run(&self.clock, ready, pinned, configuration.trigger.priority(), "its schedule".to_owned());
+        Unfired { run: NewRun { firing: Some(firing), ..run }, why }
+    }
+
+    /// The schedule of a scheduled configuration, in its own time zone or the organization's; `None` for other triggers.
+    async fn schedule_of(
+        &self,
+        book: &Book,
+        ready: &ReadyConfiguration,
+    ) -> Result<Option<(Schedule, Duration)>, StoreError> {
+        let Trigger::Scheduled { at, cron, after, timezone, grace } = &ready.configuration.trigger else {
+            return Ok(None);
+        };
+        let timezone = timezone.unwrap_or(book.organization.timezone);
+        let schedule = match (cron, after) {
+            (Some(cron), _) => Schedule::cron(cron, timezone).ok(),
+            (None, Some(after)) => {
+                let said = self.store.said_after(&book.organization.id).await?;
+                said.get(&ready.id).map(|(_, said_at)| Schedule::once(said_at.plus(after.0), timezone))
+            }
+            (None, None) => Schedule::at(at, timezone).ok(),
+        };
+        Ok(schedule.map(|schedule| (schedule, grace.0)))
     }
 
     /// The run of one due time: made, or taken up where it broke off.
@@ -96,29 +164,17 @@ impl Scheduler {
         let org = &book.organization.id;
         let pinned = begin::pin(book, ready)?;
         let channel = pinned.channel.clone();
-        let audience = ready.configuration.audience.as_ref().map(|audience| audience.list.as_str()).unwrap_or_default();
-        let list = book.list(audience)?;
+        let audience = ready.configuration.audience.as_ref();
+        let audience = audience.ok_or_else(|| Unusable("a scheduled configuration needs an audience".to_owned()))?;
+        let reader = Reader::open(book, ready, audience, None)?;
         let priority = ready.configuration.trigger.priority();
-        let mut new =
-            begin::new_run(&self.clock, ready, pinned, priority, format!("list {audience}, version {}", list.version));
+        let mut new = begin::new_run(&self.clock, ready, pinned, priority, reader.source());
         new.firing = Some(at.to_string());
         let run = self.store.begin_run(org, &new, self.clock.now()).await?;
-        loop {
-            let Some(so_far) = self.store.run(org, run).await?.filter(|run| run.status == RunStatus::Importing) else {
-                return Ok(run);
-            };
-            let entries = self.store.list_entries(org, audience, list.version, so_far.messages, CHUNK).await?;
-            if entries.is_empty() {
-                break;
-            }
-            // A list holds each number once: its import refuses repetitions.
-            let chunk: Vec<NewMessage> = entries
-                .into_iter()
-                .map(|entry| NewMessage { row: entry.seq, contact: entry.contact, repeat: Repeat::First })
-                .collect();
-            self.store.add_chunk(org, run, so_far.messages, &chunk, &[], self.clock.now()).await?;
+        if audience::take_in(&self.store, &self.clock, org, run, &reader).await?.is_none() {
+            return Ok(run); // it has begun already, or is over
         }
-        self.store.open_run(org, run, self.clock.now()).await?;
+        self.store.open_answered(org, run, None, self.clock.now()).await?;
         begin::hold_if_stopped(&self.store, book, run, &channel).await?;
         Ok(run)
     }

@@ -1,4 +1,4 @@
-//! Upkeep: uploads whose process has vanished are failed in words and cleared away, so that the file can be sent again; the runs
+//! Upkeep: first slices of runs are decided on when their time has come; uploads whose process has vanished are failed in words and cleared away, so that the file can be sent again; the runs
 //! of days that are over take in no more, and are completed.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use crate::{
     book::Books,
     domain::{definition::Organization, time::Timestamp},
-    store::{Store, StoreError, imports::Day, lanes::LaneKind},
+    store::{Store, StoreError, canary::Decided, imports::Day, lanes::LaneKind},
 };
 
 /// An upload to which nothing was added for so long has been left. A live one adds a chunk every second or so.
@@ -35,6 +35,14 @@ impl Upkeep {
         let mut done = 0;
         for work in due.into_iter().filter(|work| work.kind == LaneKind::Upkeep) {
             let Some(book) = self.books.current(&work.org).await? else { continue };
+            for (run, decided) in self.store.look_at_canaries(&work.org, now).await? {
+                match decided {
+                    Decided::Released => {
+                        tracing::info!(org = %work.org, %run, "the canary is good; the rest is released")
+                    }
+                    Decided::Paused(why) => tracing::warn!(org = %work.org, %run, why, "the canary pauses its run"),
+                }
+            }
             done += usize::from(tidy_some(&self.store, &book.organization, now).await?);
         }
         Ok(done)

@@ -22,6 +22,7 @@ use crate::{
     clock::Clock,
     domain::{
         contact::{ChannelType, Contact, OptIn},
+        definition::SmartEncoding,
         fairness::Priority,
         id::{ConfigurationId, OrgId, RunId},
         phone::Country,
@@ -155,6 +156,7 @@ pub struct TextFigures {
 #[derive(Clone, Debug)]
 struct Rules {
     channel_type: ChannelType,
+    smart_encoding: SmartEncoding,
     configuration: ConfigurationId,
     template: Arc<Template>,
     /// What the template needs, spelt as its author does, for messages.
@@ -167,8 +169,10 @@ impl Rules {
     fn of(upload: &Upload) -> Result<Self, NotBegun> {
         let configuration = &upload.configuration.configuration;
         let template = upload.book.template(&configuration.template)?.template.clone();
+        let channel = upload.book.channel(&configuration.channel)?;
         Ok(Self {
-            channel_type: upload.book.channel(&configuration.channel)?.channel_type,
+            channel_type: channel.channel_type,
+            smart_encoding: channel.smart_encoding(),
             configuration: upload.configuration.id,
             needs: template.required_slugs().iter().map(|slug| template.slug_spelling(slug).to_owned()).collect(),
             template,
@@ -214,7 +218,7 @@ fn render(
     contact: &Contact,
     texts: &mut BTreeMap<String, TextFigures>,
 ) -> Result<(), RowProblem> {
-    let rendered = text_for(&rules.template, contact).map_err(|problem| of_row(line, problem))?;
+    let rendered = text_for(&rules.template, contact, rules.smart_encoding).map_err(|problem| of_row(line, problem))?;
     let counted = segments(&rendered.text);
     let figures = texts.entry(rendered.locale.to_string()).or_default();
     figures.rows += 1;

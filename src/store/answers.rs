@@ -148,7 +148,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<StoredAnswer>, StoreError> {
         let sql = "SELECT a.place, a.run_id, a.seq, a.text, a.media, a.author, a.created_at,
-              s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
+              s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via, s.held_until
             FROM answers a LEFT JOIN message_states s ON s.org_id = a.org_id AND s.run_id = a.run_id AND s.seq = a.seq
             WHERE a.org_id = $1 AND a.conversation_id = $2 AND a.place > $3 ORDER BY a.place LIMIT $4";
         let rows = self.rows(sql, args![org.as_str(), conversation.to_string(), after, limit]).await?;

@@ -16,7 +16,7 @@ use super::{
     db::args,
     lanes::{self, LaneKind},
     replies::{NewReply, add_replies},
-    states,
+    states, watch,
 };
 
 /// A callback, verified and read.
@@ -100,7 +100,8 @@ impl Store {
         let mut tx = self.begin().await?;
         let unknown = states::apply_receipts(&mut tx, org, &effects.receipts).await?;
         let news = add_replies(&mut tx, org, &effects.replies).await?;
-        set_consents(&mut tx, org, &effects.consents).await?;
+        let changed = set_consents(&mut tx, org, &effects.consents).await?;
+        watch::count_opt_outs(&mut tx, org, &news, &changed);
         let ids: Vec<Value> = done.iter().map(|id| json!([id])).collect();
         let sql = "DELETE FROM callbacks WHERE org_id = $2 AND callback_id IN (SELECT r.value ->> 0 FROM ROWS($1))";
         tx.execute(sql, args![Value::from(ids).to_string(), org.as_str()]).await?;

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::domain::{
+    canary::CanaryState,
     id::{MessageId, OrgId, RunId},
+    limits::Watch,
     message::Status,
     reason::Reason,
     state::MessageState,
@@ -11,10 +15,10 @@ use crate::domain::{
 };
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, canary,
     db::{Tx, args},
     lanes::{self, LaneKind},
-    settle, states,
+    settle, states, watch,
 };
 
 /// Requests that one cancelling transaction deals with.
@@ -22,7 +26,7 @@ const CANCEL_CHUNK: i64 = 100;
 
 impl Store {
     /// Nothing more of the run is claimed. Requests in flight notice before their next message. `false` if the run is not
-    /// running. `status` is `paused` or `held`.
+    /// running. `status` is `paused` or `held`; one that is held may be paused, and then goes on only when somebody resumes it.
     pub async fn stop_run(&self, org: &OrgId, run: RunId, status: &'static str, why: &str) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let id = run.to_string();
@@ -31,28 +35,37 @@ impl Store {
               AND EXISTS (SELECT 1 FROM runs WHERE runs.org_id = $1 AND runs.run_id = $2 AND status = 'running') ORDER BY number LOCKED ROWS)
             UPDATE requests SET state = 'paused' FROM mine WHERE org_id = $1 AND run_id = $2 AND requests.number = mine.number";
         tx.execute(sql, args![org.as_str(), id.as_str()]).await?;
-        let sql = "UPDATE runs SET status = $1, why = $2 WHERE org_id = $3 AND run_id = $4 AND status = 'running'";
-        if tx.execute(sql, args![status, why, org.as_str(), id]).await? == 0 {
+        let also = if status == "paused" { "held" } else { "running" };
+        let sql =
+            "UPDATE runs SET status = $1, why = $2 WHERE org_id = $3 AND run_id = $4 AND status IN ('running', $5)";
+        if tx.execute(sql, args![status, why, org.as_str(), id, also]).await? == 0 {
             return Ok(false); // it was over, or cancelled, in the meantime: its requests are left as they were
         }
         tx.commit().await?;
         Ok(true)
     }
 
-    /// The run goes on. `false` if it was neither paused nor held.
+    /// The run goes on, and what has failed so far is not held against it again; if its canary paused it, with all that was held
+    /// back. `false` if it was neither paused nor held.
     pub async fn resume_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let id = run.to_string();
-        let sql = "SELECT 1 FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
-        if tx.row(sql, args![org.as_str(), id.as_str()]).await?.is_none() {
-            return Ok(false);
+        let sql = "SELECT canary FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
+        let Some(row) = tx.row(sql, args![org.as_str(), id.as_str()]).await? else { return Ok(false) };
+        if row.text(0)? == CanaryState::Over.as_str() {
+            canary::let_go(&mut tx, org, run, now).await?;
         }
         go_on(&mut tx, org, run, now).await?;
-        let sql = "UPDATE runs SET status = 'running', why = '' WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
-        let resumed = tx.execute(sql, args![org.as_str(), id]).await?;
+        let watch = Watch::anew(watch::figures(&mut tx, org, run).await?.counts);
+        let sql = "UPDATE runs SET status = 'running', why = '', watch = $3, canary = CASE WHEN canary = 'over' THEN 'released' ELSE canary END
+                   WHERE org_id = $1 AND run_id = $2 AND status IN ('paused', 'held')";
+        let resumed = tx.execute(sql, args![org.as_str(), id, json!(watch).to_string()]).await?;
+        if resumed == 0 {
+            return Ok(false); // cancelled, or resumed, in the meantime
+        }
         settle::complete(&mut tx, org, run, now).await?;
         tx.commit().await?;
-        Ok(resumed == 1)
+        Ok(true)
     }
 
     /// The runs that are held, with what holds them.
@@ -72,9 +85,11 @@ impl Store {
     /// Marks a run as cancelled-to-be. `false` if it is over already.
     pub async fn begin_cancel(&self, org: &OrgId, run: RunId) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        // What is stopped may be claimed from now on, and be cancelled by whoever claims it, should this process end here.
+        // What is stopped or held back may be claimed from now on, and be cancelled by whoever claims it, should this process end
+        // here.
+        canary::let_go(&mut tx, org, run, Timestamp::default()).await?;
         go_on(&mut tx, org, run, Timestamp::default()).await?;
-        let sql = "UPDATE runs SET status = 'cancelling', open_ended = 0 WHERE org_id = $1 AND run_id = $2
+        let sql = "UPDATE runs SET status = 'cancelling', why = '', open_ended = 0, canary_at = NULL WHERE org_id = $1 AND run_id = $2
                    AND status IN ('importing', 'running', 'paused', 'held', 'cancelling')";
         if tx.execute(sql, args![org.as_str(), run.to_string()]).await? == 0 {
             return Ok(false);
@@ -116,11 +131,12 @@ impl Store {
         Ok(count == CANCEL_CHUNK)
     }
 
-    /// Puts the run's failed and undelivered messages back into the queue; how many. Only of a run that is completed or running.
+    /// Puts the run's failed and undelivered messages back into the queue; how many. Of a run that is completed, running or stopped;
+    /// one that is stopped stays so.
     pub async fn retry_failed(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let id = run.to_string();
-        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN ('completed', 'running')";
+        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status IN ('completed', 'running', 'paused', 'held')";
         let Some(row) = tx.row(sql, args![org.as_str(), id.as_str()]).await? else {
             return Ok(0);
         };
@@ -140,7 +156,7 @@ impl Store {
             for status in [Status::Failed, Status::Undelivered] {
                 let sql = "UPDATE message_states SET status = 'queued', provider_id = '', changed_at = $5
                     WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 AND status = $6
-                    RETURNING status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via";
+                    RETURNING status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via, held_until";
                 let moved = tx
                     .rows(sql, args![org.as_str(), id.as_str(), first, first + size, now.millis(), status.as_str()])
                     .await?;
@@ -156,9 +172,11 @@ impl Store {
         lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
         if !reopened.is_empty() {
             // Stopped in the meantime, it stays stopped; cancelled, it has no failures to try again.
+            let watch = Watch::anew(watch::figures(&mut tx, org, run).await?.counts);
             let sql = "UPDATE runs SET open_requests = open_requests + $1, status = CASE WHEN status = 'completed' THEN 'running' ELSE status END,
-                finished_at = NULL WHERE org_id = $2 AND run_id = $3 AND status IN ('completed', 'running', 'paused', 'held')";
-            if tx.execute(sql, args![i64::try_from(reopened.len()).unwrap_or(0), org.as_str(), id]).await? == 0 {
+                finished_at = NULL, watch = $4 WHERE org_id = $2 AND run_id = $3 AND status IN ('completed', 'running', 'paused', 'held')";
+            let open = i64::try_from(reopened.len()).unwrap_or(0);
+            if tx.execute(sql, args![open, org.as_str(), id, json!(watch).to_string()]).await? == 0 {
                 return Ok(0);
             }
         }
@@ -174,11 +192,12 @@ async fn go_on(tx: &mut Tx<'_>, org: &OrgId, run: RunId, from: Timestamp) -> Res
         UPDATE requests SET state = 'ready' FROM stopped WHERE org_id = $1 AND run_id = $2 AND requests.number = stopped.number";
     tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
     // Also when there is none: those that a claim left alone because of the run are claimed now.
-    if let Some(row) = tx
-        .row("SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2", args![org.as_str(), run.to_string()])
-        .await?
-    {
+    let sql = "SELECT priority, canary_at FROM runs WHERE org_id = $1 AND run_id = $2";
+    if let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? {
         lanes::wake(tx, org, LaneKind::Requests(row.parsed(0)?), from).await?;
+        if row.maybe_int(1)?.is_some() {
+            lanes::wake(tx, org, LaneKind::Upkeep, from).await?; // nobody looks at the first slice of a run that is stopped
+        }
     }
     Ok(())
 }

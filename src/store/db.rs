@@ -12,6 +12,7 @@ use sqlx::{
 use super::{
     StoreError,
     outbox::{self, Outbox},
+    watch::{self, Watched},
 };
 
 /// Which engine a statement is written for.
@@ -185,6 +186,8 @@ pub struct Tx<'a> {
     inner: Inner<'a>,
     /// What it knows of who wants to hear of what it does.
     pub(super) outbox: Outbox,
+    /// The runs whose limits it has to look at before it ends.
+    pub(super) watched: Watched,
 }
 
 enum Inner<'a> {
@@ -265,6 +268,7 @@ impl Tx<'_> {
 
     /// Makes everything since the transaction began durable.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        watch::look_at_all(&mut self).await?;
         outbox::wake(&mut self).await?;
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
@@ -289,7 +293,7 @@ impl Pools {
             Self::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Inner::Postgres(pool.begin().await?),
         };
-        Ok(Tx { inner, outbox: Outbox::default() })
+        Ok(Tx { inner, outbox: Outbox::default(), watched: Watched::default() })
     }
 
     /// Reads outside any transaction.

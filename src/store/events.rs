@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::domain::{fairness::Priority, id::OrgId, time::Timestamp};
+use crate::domain::{id::OrgId, time::Timestamp};
 
 use super::{
     Store, StoreError,
+    cases::{self, CaseWord},
+    days,
     db::args,
     lanes::{self, LaneKind},
-    runs::{self, NewMessage, NewRun, Place, Rejected},
 };
+
+pub use days::{Batch, Company};
 
 /// An event as it came in.
 #[derive(Clone, Debug)]
@@ -33,19 +36,15 @@ pub enum Recorded {
     Known,
 }
 
-/// What events of one configuration become: contacts for its run of the day.
-#[derive(Debug)]
-pub struct Batch {
-    /// The run, to be made if the day does not have it yet.
-    pub run: NewRun,
-    /// From when its requests may be claimed.
-    pub due: Timestamp,
-    /// When the run's day is over, and it takes in no more.
-    pub day_ends: Timestamp,
-    /// The contacts.
-    pub messages: Vec<NewMessage>,
-    /// What could not be made a contact.
-    pub rejected: Vec<Rejected>,
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventResult {
+    /// Its id.
+    pub id: String,
+    /// When it was recorded.
+    pub received_at: Timestamp,
+    /// What was made of it, in words; `None`: nothing yet.
+    pub result: Option<String>,
 }
 
 impl Store {
@@ -97,12 +96,13 @@ impl Store {
             .collect()
     }
 
-    /// Makes requests of events, and marks the events as done, together. `false`, and nothing written, if another worker was
-    /// quicker with one of them.
+    /// Makes requests of events, keeps what they say of cases, and marks the events as done, together. `false`, and nothing
+    /// written, if another worker was quicker with one of them.
     pub async fn finish_events(
         &self,
         org: &OrgId,
         results: &[(String, String)],
+        said: &[CaseWord],
         batches: &[Batch],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -117,48 +117,34 @@ impl Store {
         if usize::try_from(marked) != Ok(results.len()) {
             return Ok(false);
         }
+        cases::keep(&mut tx, org, said, now).await?;
+        let mut begun = Vec::with_capacity(batches.len());
+        for batch in batches {
+            begun.push(days::begin(&mut tx, org, batch, now).await?);
+        }
         lanes::lock(&mut tx, org, LaneKind::Events).await?;
         for batch in batches {
-            lanes::wake(&mut tx, org, LaneKind::Requests(Priority::Automatic), batch.due).await?;
-            lanes::wake(&mut tx, org, LaneKind::Upkeep, batch.day_ends).await?;
+            days::wake(&mut tx, org, batch).await?;
         }
-        for batch in batches {
-            let run = runs::begin_run(&mut tx, org, &batch.run, now).await?;
-            let sql = "SELECT messages, requests FROM runs WHERE org_id = $1 AND run_id = $2 LOCKED ROWS";
-            let row = tx.row(sql, args![org.as_str(), run.to_string()]).await?;
-            let Some(row) = row else { continue };
-            // Ready also while the run is stopped: a claim looks at the run, and resuming it cannot overlook what is added here.
-            let place = Place {
-                run,
-                after: row.int(0)?,
-                requests: row.int(1)?,
-                priority: Priority::Automatic,
-                state: "ready",
-                due: batch.due,
-                show_in_timeline: batch.run.pinned.show_in_timeline,
-            };
-            runs::add_messages(&mut tx, org, &place, &batch.messages, now).await?;
-            if !batch.messages.is_empty() {
-                // A run that was over has something to do again; one that was cancelled, to cancel.
-                let sql = "UPDATE runs SET status = CASE WHEN status = 'completed' THEN 'running' ELSE 'cancelling' END, finished_at = NULL
-                           WHERE org_id = $1 AND run_id = $2 AND status IN ('completed', 'cancelled')";
-                tx.execute(sql, args![org.as_str(), run.to_string()]).await?;
-            }
-            let sql = "SELECT COALESCE(MAX(row_number), 0) FROM rejected_rows WHERE org_id = $1 AND run_id = $2";
-            let last = tx.row(sql, args![org.as_str(), run.to_string()]).await?.map_or(Ok(0), |row| row.int(0))?;
-            let rejected: Vec<Rejected> = batch
-                .rejected
-                .iter()
-                .cloned()
-                .zip(last + 1..)
-                .map(|(row, number)| Rejected { row: number, ..row })
-                .collect();
-            runs::add_rejected(&mut tx, org, run, &rejected).await?;
+        for begun in begun {
+            days::add(&mut tx, org, begun, now).await?;
         }
         let sql = "SELECT MIN(received_at) FROM events WHERE org_id = $1 AND state = 'new'";
         let next = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
         lanes::rest(&mut tx, org, LaneKind::Events, next.map(Timestamp::from_millis)).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// What became of an event; `None`: there is none with this id.
+    pub async fn event_result(&self, org: &OrgId, id: &str) -> Result<Option<EventResult>, StoreError> {
+        let sql = "SELECT received_at, state, result FROM events WHERE org_id = $1 AND event_id = $2";
+        let row = self.row(sql, args![org.as_str(), id]).await?;
+        row.map(|row| {
+            let done = row.text(1)? == "done";
+            let result = if done { Some(row.text(2)?.to_owned()) } else { None };
+            Ok(EventResult { id: id.to_owned(), received_at: Timestamp::from_millis(row.int(0)?), result })
+        })
+        .transpose()
     }
 }

@@ -90,7 +90,9 @@ impl Store {
         let next_day = close_days(&mut tx, org, today, now).await?.then_some(today.ends);
         let next_key = once::forget(&mut tx, org, now).await?;
         let next_stream = streams::clear_left(&mut tx, org, now).await?;
-        let next = [more.then_some(now), look_again, next_day, next_key, next_stream].into_iter().flatten().min();
+        let next_canary = next_canary(&mut tx, org).await?;
+        let next = [more.then_some(now), look_again, next_day, next_key, next_stream, next_canary];
+        let next = next.into_iter().flatten().min();
         lanes::rest(&mut tx, org, LaneKind::Upkeep, next).await?;
         tx.commit().await?;
         Ok(Swept { failed, more })
@@ -118,6 +120,13 @@ async fn close_days(tx: &mut Tx<'_>, org: &OrgId, today: Day, now: Timestamp) ->
     Ok(tx.row(sql, args![org.as_str()]).await?.is_some())
 }
 
+/// When a first slice is to be looked at next. One whose run is stopped is looked at when that goes on.
+async fn next_canary(tx: &mut Tx<'_>, org: &OrgId) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT MIN(canary_at) FROM runs WHERE org_id = $1 AND canary_at IS NOT NULL AND status = 'running'";
+    let next = tx.row(sql, args![org.as_str()]).await?.map(|row| row.maybe_int(0)).transpose()?.flatten();
+    Ok(next.map(Timestamp::from_millis))
+}
+
 /// Deletes the last rows of an upload that failed, and counts them off; `false` if no such upload has any.
 async fn clear_some(tx: &mut Tx<'_>, org: &OrgId) -> Result<bool, StoreError> {
     let sql = "SELECT run_id, messages FROM runs WHERE org_id = $1 AND status = 'failed' AND digest <> '' AND (messages > 0 OR rejected > 0)
@@ -142,6 +151,7 @@ async fn clear_some(tx: &mut Tx<'_>, org: &OrgId) -> Result<bool, StoreError> {
         tx.execute(sql, args![org.as_str(), run.as_str(), keep, requests]).await?;
     } else {
         tx.execute("DELETE FROM rejected_rows WHERE org_id = $1 AND run_id = $2", key()).await?;
+        tx.execute("DELETE FROM run_cursors WHERE org_id = $1 AND run_id = $2", key()).await?;
         tx.execute("UPDATE runs SET rejected = 0 WHERE org_id = $1 AND run_id = $2", key()).await?;
     }
     Ok(true)

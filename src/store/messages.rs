@@ -41,8 +41,7 @@ pub struct StoredMessage {
 impl StoredMessage {
     /// The values of the slugs.
     pub fn read_slugs(&self) -> Result<Slugs, StoreError> {
-        serde_json::from_str(&self.slugs)
-            .map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
+        slugs_of(&self.slugs)
     }
 
     /// Where it stands, as far as is written.
@@ -51,8 +50,14 @@ impl StoredMessage {
     }
 }
 
+/// The values of slugs, as they are stored.
+pub fn slugs_of(json: &str) -> Result<Slugs, StoreError> {
+    serde_json::from_str(json)
+        .map_err(|problem| StoreError::Damaged { column: "slugs".into(), problem: problem.to_string() })
+}
+
 const MESSAGE: &str = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opted_in, m.repeat, m.locale, m.slugs,
-    s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
+    s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via, s.held_until
   FROM messages m LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq";
 
 fn read_message(row: &Row) -> Result<StoredMessage, StoreError> {
@@ -105,7 +110,7 @@ impl Store {
         let sql = "SELECT seq, row_number, recipient, opted_in, repeat, locale, slugs FROM messages
                    WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4 ORDER BY seq";
         let messages = self.rows(sql, bounds()).await?;
-        let sql = "SELECT seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via FROM message_states
+        let sql = "SELECT seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via, held_until FROM message_states
                    WHERE org_id = $1 AND run_id = $2 AND seq >= $3 AND seq < $4";
         let states = self.rows(sql, bounds()).await?;
         let mut states: BTreeMap<i64, MessageState> =
@@ -165,7 +170,7 @@ impl Store {
     /// These messages, in whatever order; those that the organization does not have are left out.
     pub async fn messages_by_id(&self, org: &OrgId, ids: &[MessageId]) -> Result<Vec<StoredMessage>, StoreError> {
         let sql = "SELECT m.run_id, m.seq, m.row_number, m.recipient, m.opted_in, m.repeat, m.locale, m.slugs,
-              s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via
+              s.status, s.code, s.provider_code, s.detail, s.provider_id, s.locale, s.segments, s.token, s.sent_at, s.changed_at, s.via, s.held_until
             FROM ROWS($1) CROSS JOIN messages m
             LEFT JOIN message_states s ON s.org_id = m.org_id AND s.run_id = m.run_id AND s.seq = m.seq
             WHERE m.org_id = $2 AND m.run_id = r.value ->> 0 AND m.seq = CAST(r.value ->> 1 AS BIGINT)";

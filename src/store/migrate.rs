@@ -17,6 +17,9 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/0004_outbox.sql")),
     (5, include_str!("../../migrations/0005_timeline.sql")),
     (6, include_str!("../../migrations/0006_once.sql")),
+    (7, include_str!("../../migrations/0007_cases.sql")),
+    (8, include_str!("../../migrations/0008_contact_rules.sql")),
+    (9, include_str!("../../migrations/0009_control.sql")),
     (11, include_str!("../../migrations/0011_door.sql")),
 ];
 

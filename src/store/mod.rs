@@ -6,15 +6,20 @@
 pub mod access;
 pub mod accounts;
 pub mod answers;
+pub mod audiences;
 pub mod callbacks;
+pub mod canary;
+pub mod cases;
 pub mod consents;
 pub mod control;
 pub mod conversations;
+pub mod days;
 pub mod db;
 pub mod definitions;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod held;
 pub mod imports;
 pub mod lanes;
 pub mod lists;
@@ -23,6 +28,7 @@ pub mod migrate;
 pub mod once;
 mod outbox;
 pub mod polls;
+pub mod recent;
 pub mod replies;
 pub mod requests;
 pub mod runs;
@@ -32,6 +38,7 @@ pub mod states;
 pub mod streams;
 pub mod timeline;
 mod told;
+mod watch;
 
 use std::{str::FromStr, time::Duration};
 

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
+    canary::Canary,
     contact::{Contact, OptIn},
     fairness::Priority,
     id::{ConfigurationId, OrgId, RunId},
+    purpose::Purpose,
     run::{Pinned, REQUEST_SIZE, Run, Sums, Tally},
     time::Timestamp,
 };
@@ -14,7 +16,7 @@ use super::{
     Store, StoreError,
     db::{Row, Tx, args, json_rows},
     lanes::{self, LaneKind},
-    settle, timeline,
+    timeline,
 };
 
 /// A run that is to begin.
@@ -84,7 +86,7 @@ pub struct Rejected {
 
 const RUN: &str =
     "SELECT run_id, configuration, name, priority, status, why, pinned, source, columns, messages, rejected, requests,
-  open_requests, dispatched, created_at, started_at, finished_at, unlinked FROM runs";
+  open_requests, dispatched, created_at, started_at, finished_at, unlinked, canary, canary_size, canary_decided, opted_out FROM runs";
 
 fn read_run(row: &Row) -> Result<Run, StoreError> {
     Ok(Run {
@@ -106,7 +108,18 @@ fn read_run(row: &Row) -> Result<Run, StoreError> {
         started_at: row.maybe_int(15)?.map(Timestamp::from_millis),
         finished_at: row.maybe_int(16)?.map(Timestamp::from_millis),
         unlinked: row.int(17)?,
+        canary: read_canary(row, 18)?,
+        opted_out: row.int(21)?,
     })
+}
+
+/// Reads a first slice from three columns, beginning at `first` with how far it has come.
+fn read_canary(row: &Row, first: usize) -> Result<Option<Canary>, StoreError> {
+    if row.text(first)?.is_empty() {
+        return Ok(None);
+    }
+    let decided_at = row.maybe_int(first + 2)?.map(Timestamp::from_millis);
+    Ok(Some(Canary { state: row.parsed(first)?, messages: row.int(first + 1)?, decided_at }))
 }
 
 impl Store {
@@ -142,24 +155,6 @@ impl Store {
         add_rejected(&mut tx, org, run, rejected).await?;
         let sql = "UPDATE runs SET touched_at = $1 WHERE org_id = $2 AND run_id = $3";
         tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        tx.commit().await
-    }
-
-    /// The audience is complete: its requests may be claimed from now on.
-    pub async fn open_run(&self, org: &OrgId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // The run first, against the usual order: a chunk that is still being added is waited for, and one that comes later sees
-        // that it is too late. Nobody else waits for requests that are importing.
-        let sql = "SELECT priority FROM runs WHERE org_id = $1 AND run_id = $2 AND status = 'importing' LOCKED ROWS";
-        let Some(row) = tx.row(sql, args![org.as_str(), run.to_string()]).await? else {
-            return Ok(()); // open already, or never to be opened
-        };
-        let sql = "UPDATE requests SET state = 'ready', due_at = $1 WHERE org_id = $2 AND run_id = $3 AND state = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        lanes::wake(&mut tx, org, LaneKind::Requests(row.parsed(0)?), now).await?;
-        let sql = "UPDATE runs SET status = 'running', started_at = $1 WHERE org_id = $2 AND run_id = $3 AND status = 'importing'";
-        tx.execute(sql, args![now.millis(), org.as_str(), run.to_string()]).await?;
-        settle::complete(&mut tx, org, run, now).await?;
         tx.commit().await
     }
 
@@ -257,8 +252,9 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
         lanes::wake(tx, org, LaneKind::Upkeep, now).await?;
     }
     let sql = "INSERT INTO runs (org_id, run_id, configuration, name, priority, status, why, firing, pinned, source, digest, columns, open_ended,
-                 messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at)
-               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14, $13)
+                 messages, rejected, requests, open_requests, dispatched, created_at, started_at, touched_at,
+                 marketing, channel_type)
+               VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, $13, $14, $13, $15, $16)
                ON CONFLICT (org_id, configuration, firing) DO NOTHING";
     let pinned = json!(new.pinned).to_string();
     let columns = json!(new.columns).to_string();
@@ -278,7 +274,9 @@ pub(super) async fn begin_run(tx: &mut Tx<'_>, org: &OrgId, new: &NewRun, now: T
             columns,
             open_ended,
             now.millis(),
-            started
+            started,
+            i64::from(new.pinned.purpose == Purpose::Marketing),
+            new.pinned.channel_type.as_str()
         ],
     )
     .await?;
@@ -302,9 +300,9 @@ pub(super) struct Place {
     pub show_in_timeline: bool,
 }
 
-const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_number, recipient, opted_in, repeat, locale, slugs)
+const INSERT_MESSAGES: &str = "INSERT INTO messages (org_id, run_id, seq, row_number, recipient, opted_in, repeat, locale, slugs, accepted_at)
   SELECT $2, $3, CAST(r.value ->> 0 AS BIGINT), CAST(r.value ->> 1 AS BIGINT), CAST(r.value ->> 2 AS BIGINT), CAST(r.value ->> 3 AS BIGINT),
-    CAST(r.value ->> 4 AS BIGINT), r.value ->> 5, r.value ->> 6
+    CAST(r.value ->> 4 AS BIGINT), r.value ->> 5, r.value ->> 6, $4
   FROM ROWS($1) WHERE 1 = 1";
 
 const INSERT_REQUESTS: &str = "INSERT INTO requests (org_id, run_id, number, priority, state, first_seq, size, due_at, token, attempts, begun, accepted_at)
@@ -319,36 +317,62 @@ pub(super) async fn add_messages(
     messages: &[NewMessage],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let run = place.run.to_string();
-    let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
-    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str()]).await?;
+    add_requests(tx, org, place, place.after + 1, messages.len(), now).await?;
+    add_rows(tx, org, place, messages, now).await
+}
 
-    let sizes = messages.chunks(REQUEST_SIZE).map(|chunk| i64::try_from(chunk.len()).unwrap_or(0));
-    let mut first = place.after + 1;
-    let requests: Vec<Value> = sizes
-        .zip(place.requests + 1..)
-        .map(|(size, number)| {
+/// Adds requests for so many messages from `first` on, a hundred in each, and counts them on the run.
+pub(super) async fn add_requests(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    place: &Place,
+    mut first: i64,
+    messages: usize,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let starts = (0..messages).step_by(REQUEST_SIZE).zip(place.requests + 1..);
+    let requests: Vec<Value> = starts
+        .map(|(start, number)| {
+            let size = i64::try_from((messages - start).min(REQUEST_SIZE)).unwrap_or(0);
             let row = json!([number, first, size]);
             first += size;
             row
         })
         .collect();
-    let count = i64::try_from(requests.len()).unwrap_or(0);
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let (run, count) = (place.run.to_string(), i64::try_from(requests.len()).unwrap_or(0));
     let json = Value::from(requests).to_string();
     tx.execute(
         INSERT_REQUESTS,
         args![json, org.as_str(), run.as_str(), place.priority.as_str(), place.state, place.due.millis(), now.millis()],
     )
     .await?;
+    let sql = "UPDATE runs SET requests = requests + $1, open_requests = open_requests + $1 WHERE org_id = $2 AND run_id = $3";
+    tx.execute(sql, args![count, org.as_str(), run]).await?;
+    Ok(())
+}
+
+/// Adds messages to a run whose requests hold them, and counts them on it.
+pub(super) async fn add_rows(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    place: &Place,
+    messages: &[NewMessage],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let run = place.run.to_string();
+    let rows = json_rows(messages.iter().zip(place.after + 1..).map(|(message, seq)| message_row(message, seq)));
+    tx.execute(INSERT_MESSAGES, args![rows, org.as_str(), run.as_str(), now.millis()]).await?;
     let unlinked =
         if place.show_in_timeline { timeline::add_activities(tx, org, place, messages, now).await? } else { 0 };
-    let sql = "UPDATE runs SET messages = messages + $1, requests = requests + $2, open_requests = open_requests + $2, unlinked = unlinked + $5
-               WHERE org_id = $3 AND run_id = $4";
+    let sql = "UPDATE runs SET messages = messages + $1, unlinked = unlinked + $2 WHERE org_id = $3 AND run_id = $4";
     let added = i64::try_from(messages.len()).unwrap_or(0);
-    tx.execute(sql, args![added, count, org.as_str(), run, unlinked]).await?;
+    tx.execute(sql, args![added, unlinked, org.as_str(), run]).await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use super::{
     lanes::{self, LaneKind},
     requests::Claimed,
     states::{append_states, write_states},
-    told,
+    told, watch,
 };
 
 /// What a worker writes about a request that it holds: any of the three, together.
@@ -55,6 +55,11 @@ pub enum Finish {
     },
     /// Some are to be tried again.
     RetryAt(Timestamp),
+    /// What is left waits for a time that is set: that is no try, but the hour counts what was handed over beside it.
+    Hold {
+        /// When it may be claimed again.
+        until: Timestamp,
+    },
     /// No call was made: it does not count as tried, nor against the hour in which it was claimed.
     PutOff {
         /// When it may be claimed again.
@@ -192,24 +197,26 @@ async fn finish_requests(
     finishes: &[(&Claimed, Finish)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if finishes.is_empty() {
+    let watched = tx.watched.take(org);
+    if finishes.is_empty() && watched.is_empty() {
         return Ok(());
     }
     let (mut rows, mut wake) = (Vec::new(), BTreeMap::<LaneKind, Timestamp>::new());
-    // By run: requests that are done, requests that were put off.
-    let mut runs = BTreeMap::<RunId, (i64, i64)>::new();
+    // By run: requests that are done, requests that were not dispatched after all.
+    let mut runs: BTreeMap<RunId, (i64, i64)> = watched.keys().map(|run| (*run, (0, 0))).collect();
     for (request, finish) in finishes {
-        let (over, due, untried, poll_at) = match finish {
-            Finish::Done { poll_at } => (1, now, 0, *poll_at),
-            Finish::RetryAt(at) => (0, *at, 0, None),
-            Finish::PutOff { until, .. } => (0, *until, 1, None),
+        let (over, due, untried, undone, poll_at) = match finish {
+            Finish::Done { poll_at } => (1, now, 0, 0, *poll_at),
+            Finish::RetryAt(at) => (0, *at, 0, 0, None),
+            Finish::Hold { until } => (0, *until, 1, 0, None),
+            Finish::PutOff { until, .. } => (0, *until, 1, 1, None),
         };
         let poll_at_ms = poll_at.map(Timestamp::millis);
         rows.push(json!([request.id.run, request.id.number, over, due.millis(), untried, poll_at_ms]));
-        if over + untried > 0 {
+        if over + undone > 0 {
             let (done, put_off) = runs.entry(request.id.run).or_default();
             *done += over;
-            *put_off += untried;
+            *put_off += undone;
         }
         if over == 0 {
             let lane = LaneKind::Requests(request.priority);
@@ -223,21 +230,37 @@ async fn finish_requests(
                UPDATE requests SET begun = 0, due_at = CAST(r.value ->> 3 AS BIGINT), attempts = attempts - CAST(r.value ->> 4 AS BIGINT),
                  poll_at = CAST(r.value ->> 5 AS BIGINT), state = CASE WHEN CAST(r.value ->> 2 AS BIGINT) = 1 THEN 'done' ELSE state END
                FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND number = CAST(r.value ->> 1 AS BIGINT)";
-    tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
+    if !rows.is_empty() {
+        tx.execute(sql, args![Value::from(rows).to_string(), org.as_str()]).await?;
+    }
     for (lane, at) in wake {
         lanes::wake(tx, org, lane, at).await?;
     }
     // After the lanes and before the runs, as claims do.
     unbook(tx, org, finishes).await?;
     for (run, (done, put_off)) in runs {
-        let sql = "UPDATE runs SET open_requests = open_requests - $1, dispatched = dispatched - $2
-                   WHERE org_id = $3 AND run_id = $4 RETURNING open_requests";
-        let row = tx.row(sql, args![done, put_off, org.as_str(), run.to_string()]).await?;
-        if done > 0 && row.map(|row| row.int(0)).transpose()? == Some(0) {
+        if done + put_off > 0 && count_off(tx, org, run, done, put_off).await? == Some(0) && done > 0 {
             complete(tx, org, run, now).await?;
+        }
+        if let Some(opted_out) = watched.get(&run) {
+            watch::look(tx, org, run, *opted_out).await?;
         }
     }
     Ok(())
+}
+
+/// Counts requests off a run; how many are open yet.
+async fn count_off(
+    tx: &mut Tx<'_>,
+    org: &OrgId,
+    run: RunId,
+    done: i64,
+    put_off: i64,
+) -> Result<Option<i64>, StoreError> {
+    let sql = "UPDATE runs SET open_requests = open_requests - $1, dispatched = dispatched - $2
+               WHERE org_id = $3 AND run_id = $4 RETURNING open_requests";
+    let row = tx.row(sql, args![done, put_off, org.as_str(), run.to_string()]).await?;
+    row.map(|row| row.int(0)).transpose()
 }
 
 /// What was claimed and not dispatched does not count against the hour in which it was claimed.

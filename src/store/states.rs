@@ -37,19 +37,20 @@ impl Store {
 }
 
 const INSERT_STATES: &str = "INSERT INTO message_states
-  (org_id, run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via)
+  (org_id, run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via, held_until)
   SELECT $2, r.value ->> 0, CAST(r.value ->> 1 AS BIGINT), r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5, r.value ->> 6,
     r.value ->> 7, CAST(r.value ->> 8 AS BIGINT), CAST(r.value ->> 9 AS BIGINT), CAST(r.value ->> 10 AS BIGINT), CAST(r.value ->> 11 AS BIGINT),
-    r.value ->> 12
+    r.value ->> 12, CAST(r.value ->> 13 AS BIGINT)
   FROM ROWS($1) WHERE 1 = 1 ON CONFLICT DO NOTHING";
 
 const UPDATE_STATES: &str = "WITH r AS MATERIALIZED (SELECT value FROM ROWS($1))
   UPDATE message_states SET status = r.value ->> 2, code = r.value ->> 3, provider_code = r.value ->> 4,
     detail = r.value ->> 5, provider_id = r.value ->> 6, locale = r.value ->> 7, segments = CAST(r.value ->> 8 AS BIGINT),
-    token = CAST(r.value ->> 9 AS BIGINT), sent_at = CAST(r.value ->> 10 AS BIGINT), changed_at = CAST(r.value ->> 11 AS BIGINT), via = r.value ->> 12
+    token = CAST(r.value ->> 9 AS BIGINT), sent_at = CAST(r.value ->> 10 AS BIGINT), changed_at = CAST(r.value ->> 11 AS BIGINT), via = r.value ->> 12,
+    held_until = CAST(r.value ->> 13 AS BIGINT)
   FROM r WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)";
 
-const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via
+const READ_STATES: &str = "SELECT run_id, seq, status, code, provider_code, detail, provider_id, locale, segments, token, sent_at, changed_at, via, held_until
   FROM ROWS($1) CROSS JOIN message_states WHERE org_id = $2 AND run_id = r.value ->> 0 AND seq = CAST(r.value ->> 1 AS BIGINT)
   ORDER BY run_id, seq LOCKED ROWS";
 
@@ -75,11 +76,12 @@ fn state_rows(states: &[(MessageId, &MessageState)]) -> String {
             sent_at,
             changed_at,
             &state.via,
+            state.held_until.map(Timestamp::millis),
         )
     }))
 }
 
-/// Reads a state from eleven columns, beginning at `first` with its status.
+/// Reads a state from twelve columns, beginning at `first` with its status.
 pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreError> {
     let why = match row.text(first + 1)? {
         "" => None,
@@ -99,6 +101,7 @@ pub(super) fn read_state(row: &Row, first: usize) -> Result<MessageState, StoreE
         sent_at: row.maybe_int(first + 8)?.map(Timestamp::from_millis),
         changed_at: Timestamp::from_millis(row.int(first + 9)?),
         via: row.text(first + 10)?.to_owned(),
+        held_until: row.maybe_int(first + 11)?.map(Timestamp::from_millis),
     })
 }
 
@@ -216,6 +219,9 @@ impl Deltas {
     }
 
     pub(super) async fn write(self, tx: &mut Tx<'_>, org: &OrgId) -> Result<(), StoreError> {
+        let fails = |status| matches!(status, Status::Failed | Status::Undelivered);
+        let more = self.0.iter().filter(|((_, status, ..), (messages, _))| *messages > 0 && fails(*status));
+        let failing: BTreeSet<RunId> = more.map(|((run, ..), _)| *run).collect();
         let changed = self.0.into_iter().filter(|(_, (messages, segments))| *messages != 0 || *segments != 0);
         let rows: Vec<Value> = changed
             .map(|((run, status, code, locale), (messages, segments))| {
@@ -225,6 +231,7 @@ impl Deltas {
         if rows.is_empty() {
             return Ok(());
         }
+        failing.into_iter().for_each(|run| tx.watched.failed(org, run));
         let sql = "INSERT INTO tallies (org_id, run_id, status, code, locale, messages, segments)
             SELECT $2, r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, CAST(r.value ->> 4 AS BIGINT), CAST(r.value ->> 5 AS BIGINT)
             FROM ROWS($1) WHERE 1 = 1

@@ -3,12 +3,17 @@
 
 mod approved;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use approved::RenderedApproved;
 
 use super::{
     approved::{Content, Draft, media_faults, ready},
+    formats::Formats,
+    helpers::Ask,
     parse::{Piece, Slug, parse},
     problem::{CompileFault, CompilePlace, CompileProblem, RenderProblem},
     source::{MEDIA, SourceFault, TemplateSource},
@@ -39,6 +44,8 @@ pub struct Template {
 struct Text {
     locale: Locale,
     pieces: Vec<Piece>,
+    /// What its helpers, and those of the approved content in its locale, need.
+    formats: Arc<Formats>,
 }
 
 /// One contact's text.
@@ -53,12 +60,12 @@ pub struct Rendered {
 impl Template {
     /// Compiles every text and all approved content, naming every problem of every locale at once.
     pub fn compile(source: &TemplateSource) -> Result<Self, Vec<CompileProblem>> {
-        let mut texts = BTreeMap::new();
+        let mut parsed = BTreeMap::new();
         let mut problems = Vec::new();
         for (locale, text) in &source.texts {
             match parse(text) {
                 Ok(pieces) => {
-                    texts.insert(locale.clone(), Text { locale: locale.clone(), pieces });
+                    parsed.insert(locale.clone(), pieces);
                 }
                 Err(found) => problems.extend(found.into_iter().map(|((line, column), fault)| {
                     let place = CompilePlace::Text { locale: locale.clone(), line, column };
@@ -71,6 +78,11 @@ impl Template {
             problems.push(CompileProblem { place, fault: CompileFault::NoDefaultText });
         }
         let approved = compile_manifest(source, &mut problems);
+        let texts: BTreeMap<Locale, Text> = if problems.is_empty() {
+            parsed.into_iter().map(|(locale, pieces)| (locale.clone(), Text::new(locale, pieces, &approved))).collect()
+        } else {
+            BTreeMap::new()
+        };
         match texts.get(&source.default_locale).cloned() {
             Some(default) if problems.is_empty() => {
                 let variables = || approved.values().flat_map(|content| content.variables.values());
@@ -87,7 +99,7 @@ impl Template {
     /// Makes one contact's text in the best locale for them.
     pub fn render(&self, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Rendered, RenderProblem> {
         let text = self.text(wanted);
-        let mut output = Output::new();
+        let mut output = Output::new(&text.formats);
         output.write(&text.pieces, slugs)?;
         Ok(Rendered { text: output.finish()?, locale: text.locale.clone() })
     }
@@ -130,6 +142,18 @@ impl Template {
     }
 }
 
+impl Text {
+    fn new(locale: Locale, pieces: Vec<Piece>, approved: &BTreeMap<Locale, Content>) -> Self {
+        let mut asks = Vec::new();
+        self::asks(&pieces, &mut asks);
+        if let Some(content) = approved.get(&locale) {
+            content.variables.values().for_each(|pieces| self::asks(pieces, &mut asks));
+        }
+        let formats = Arc::new(Formats::new(&locale, asks));
+        Self { locale, pieces, formats }
+    }
+}
+
 /// Approved content and links, and what is wrong with them.
 fn compile_manifest(source: &TemplateSource, problems: &mut Vec<CompileProblem>) -> BTreeMap<Locale, Content> {
     let TemplateSource { channel_type, default_locale, texts, approved, media, .. } = source;
@@ -146,14 +170,15 @@ fn compile_manifest(source: &TemplateSource, problems: &mut Vec<CompileProblem>)
 }
 
 /// A text in the making: it stops growing at [`MAX_CHARACTERS`], whatever is written to it.
-struct Output {
+struct Output<'a> {
     text: String,
     characters: usize,
+    formats: &'a Formats,
 }
 
-impl Output {
-    fn new() -> Self {
-        Self { text: String::with_capacity(320), characters: 0 }
+impl<'a> Output<'a> {
+    fn new(formats: &'a Formats) -> Self {
+        Self { text: String::with_capacity(320), characters: 0, formats }
     }
 
     /// The text, if it can be sent.
@@ -176,12 +201,11 @@ impl Output {
             match piece {
                 Piece::Literal { text, characters } => self.push(text, *characters),
                 Piece::Slug(slug) => match slug.value(slugs) {
-                    Some(value) => self.push(value, value.chars().count()),
-                    None => return Err(RenderProblem::MissingSlug { name: slug.written.clone() }),
+                    Some(value) => self.push_value(value),
+                    None => return Err(slug.missing()),
                 },
                 Piece::Helper(helper) => {
-                    let text = helper.write(slugs);
-                    self.push(&text, text.chars().count());
+                    self.push_value(&helper.write(slugs, self.formats)?);
                 }
                 Piece::If { slug, then, otherwise } => {
                     self.write(if slug.is_true(slugs) { then } else { otherwise }, slugs)?;
@@ -189,6 +213,11 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// Somebody else's text may be of any length: it is counted as far as that matters.
+    fn push_value(&mut self, text: &str) {
+        self.push(text, text.chars().take(COUNTED).count());
     }
 
     fn push(&mut self, text: &str, characters: usize) {
@@ -205,7 +234,7 @@ fn required(pieces: &[Piece]) -> BTreeSet<String> {
     let each = pieces.iter().map(|piece| match piece {
         Piece::Literal { .. } => BTreeSet::new(),
         Piece::Slug(slug) => of(slug),
-        Piece::Helper(helper) => helper.required().map(of).unwrap_or_default(),
+        Piece::Helper(helper) => helper.required().flat_map(of).collect(),
         Piece::If { then, otherwise, .. } => &required(then) & &required(otherwise),
     });
     each.flatten().collect()
@@ -220,7 +249,7 @@ pub(super) fn spell(pieces: &[Piece], spellings: &mut BTreeMap<String, String>) 
         match piece {
             Piece::Literal { .. } => {}
             Piece::Slug(slug) => note(slug),
-            Piece::Helper(helper) => note(helper.slug()),
+            Piece::Helper(helper) => helper.slugs().for_each(&mut note),
             Piece::If { slug, .. } => note(slug),
         }
     }
@@ -228,6 +257,20 @@ pub(super) fn spell(pieces: &[Piece], spellings: &mut BTreeMap<String, String>) 
         if let Piece::If { then, otherwise, .. } = piece {
             spell(then, spellings);
             spell(otherwise, spellings);
+        }
+    }
+}
+
+/// What the helpers among these pieces need to be at hand.
+fn asks(pieces: &[Piece], asked: &mut Vec<Ask>) {
+    for piece in pieces {
+        match piece {
+            Piece::Literal { .. } | Piece::Slug(_) => {}
+            Piece::Helper(helper) => asked.extend(helper.asks()),
+            Piece::If { then, otherwise, .. } => {
+                asks(then, asked);
+                asks(otherwise, asked);
+            }
         }
     }
 }

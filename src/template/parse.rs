@@ -12,9 +12,10 @@ use handlebars::{
 };
 
 use super::{
+    compiled::MAX_CHARACTERS,
     helpers::Helper,
     limits::{self, Place},
-    problem::{CompileFault, HELPERS},
+    problem::{CompileFault, HELPERS, RenderProblem},
 };
 use crate::domain::contact::{Slugs, fold};
 
@@ -54,8 +55,15 @@ pub(super) struct Slug {
 
 impl Slug {
     /// The contact's value, if there is one to be seen: blanks are none.
+    ///
+    /// Nobody reads on in a value that begins with more blanks than a message may have characters.
     pub(super) fn value<'a>(&self, slugs: &'a Slugs) -> Option<&'a str> {
-        slugs.get(&self.folded).filter(|value| !value.trim_start().is_empty())
+        slugs.get(&self.folded).filter(|value| value.chars().take(MAX_CHARACTERS).any(|c| !c.is_whitespace()))
+    }
+
+    /// What is said of a contact that has no value for it.
+    pub(super) fn missing(&self) -> RenderProblem {
+        RenderProblem::MissingSlug { name: self.written.clone() }
     }
 
     /// Whether `{{#if}}` takes the contact's value for true. JSON's `false` and `0` come as texts, so these are false.
@@ -152,12 +160,12 @@ fn expression(call: &HelperTemplate) -> Result<Piece, CompileFault> {
         Parameter::Path(path) => {
             let slug = slug(path)?;
             if HELPERS.contains(&slug.written.as_str()) {
-                return Ok(Piece::Helper(Helper::read(&slug.written, &[])?));
+                return Ok(Piece::Helper(Helper::read(&slug.written, call)?));
             }
+            // A slug may be called as a helper is: {{date}} alone is the slug of that name.
             Ok(Piece::Slug(slug))
         }
-        Parameter::Name(name) if call.hash.is_empty() => Ok(Piece::Helper(Helper::read(name, &call.params)?)),
-        Parameter::Name(_) => Err(CompileFault::NotForMessages { what: "named arguments (key=value)" }),
+        Parameter::Name(name) => Ok(Piece::Helper(Helper::read(name, call)?)),
         Parameter::Literal(_) | Parameter::Subexpression(_) => {
             Err(CompileFault::NotForMessages { what: "calls in round brackets" })
         }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::source::SourceFault;
+use super::{source::SourceFault, values::ValueKind};
 use crate::domain::{
     locale::Locale,
     reason::{Reason, Why},
@@ -94,20 +94,40 @@ pub enum CompileFault {
         /// The right way to write it.
         expected: &'static str,
     },
+    /// A helper is given an argument that it does not have.
+    #[error("{helper} takes no {name}; expected {expected}")]
+    UnknownArgument {
+        /// The helper.
+        helper: &'static str,
+        /// The argument, as written.
+        name: String,
+        /// The right way to write it.
+        expected: &'static str,
+    },
+    /// A helper is given an argument that it cannot use.
+    #[error("{name}={given} cannot be used; expected {expected}")]
+    BadArgument {
+        /// The argument.
+        name: &'static str,
+        /// As written.
+        given: String,
+        /// What it may be.
+        expected: &'static str,
+    },
     /// What the manifest says beside the texts.
     #[error("{0}")]
     Manifest(SourceFault),
 }
 
 /// What an author may write, for messages.
-pub(super) const ALLOWED: &str =
-    "{{Slug}}, {{#if Slug}}…{{else}}…{{/if}}, {{#unless Slug}}…{{/unless}} or {{default Slug \"text\"}}";
+pub(super) const ALLOWED: &str = "{{Slug}}, {{#if Slug}}…{{else}}…{{/if}}, {{#unless Slug}}…{{/unless}}, \
+     {{default Slug \"text\"}}, or one of date, time, datetime, number and money, as in {{date Slug}}";
 
 /// What the author may have meant: `{{If A}}`, `{{if A}}`, `{{Customer Name}}`.
 fn hint(name: &str) -> String {
-    let meant = ["if", "unless", "default"].into_iter().find(|known| known.eq_ignore_ascii_case(name));
-    match meant {
-        Some("default") => " (it is written small)".to_owned(),
+    let known = ["if", "unless", "default", "date", "time", "datetime", "number", "money"];
+    match known.into_iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some("default" | "date" | "time" | "datetime" | "number" | "money") => " (it is written small)".to_owned(),
         Some(block) => format!(" (it is a block: {{{{#{block} Slug}}}})"),
         None if HELPERS.contains(&name) => String::new(),
         None => " (a slug with blanks in its name is written in brackets: {{[Slug Name]}})".to_owned(),
@@ -125,6 +145,16 @@ pub enum RenderProblem {
     MissingSlug {
         /// The slug, as the template's author writes it.
         name: String,
+    },
+    /// A helper wants something else than the contact's value is.
+    #[error("{name} is not {}; expected {}", kind.name(), kind.expected())]
+    InvalidValue {
+        /// The slug, as the template's author writes it.
+        name: String,
+        /// Its value, or the beginning of it. No part of the sentence, which is kept and logged.
+        value: String,
+        /// What was wanted.
+        kind: ValueKind,
     },
     /// The text is longer than [`MAX_CHARACTERS`](super::MAX_CHARACTERS).
     #[error("the text has {characters} characters; expected at most {}", super::MAX_CHARACTERS)]
@@ -163,6 +193,7 @@ impl From<RenderProblem> for Why {
                 Self::detailed(Reason::MessageTooLong, format!("{characters} characters"))
             }
             RenderProblem::Empty => Self::plain(Reason::EmptyMessage),
+            RenderProblem::InvalidValue { .. } => Self::detailed(Reason::InvalidValue, words),
             RenderProblem::NotApproved => Self::detailed(Reason::InvalidTemplate, words),
             RenderProblem::BadVariable { .. } | RenderProblem::Failed { .. } => {
                 Self::detailed(Reason::TemplateFailed, words)

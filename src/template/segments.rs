@@ -10,6 +10,8 @@ pub struct Segments {
     pub units: usize,
     /// The parts that it is sent, and charged, in. An empty text takes none.
     pub segments: u32,
+    /// The units that are left in the last part, before another is needed.
+    pub left: usize,
     /// The first character that GSM-7 does not have, with its place among the characters (from 0): why the text is UCS-2.
     pub first_ucs2: Option<(usize, char)>,
 }
@@ -41,6 +43,11 @@ impl Encoding {
     }
 }
 
+/// Whether GSM-7 has the character, in its table or in the extension.
+pub(super) fn is_gsm7(c: char) -> bool {
+    septets(c) > 0
+}
+
 /// Counts a text's units and segments.
 pub fn segments(text: &str) -> Segments {
     // Nearly every text is ASCII or nearly so; bytes through a table are several times faster than decoded characters.
@@ -63,19 +70,18 @@ pub fn segments(text: &str) -> Segments {
 /// Cuts widths into parts. A character two units wide (an escape and its character, a surrogate pair) is never split, so
 /// a part may stay one unit short and division alone would sometimes count one too few.
 fn counted(encoding: Encoding, units: usize, all_single: bool, widths: impl Iterator<Item = u8>) -> Segments {
-    let segments = if units == 0 {
-        0
-    } else if units <= encoding.single() {
-        1
+    let (segments, left) = if units <= encoding.single() {
+        (units.min(1), encoding.single() - units)
     } else if all_single {
-        units.div_ceil(encoding.part())
+        let parts = units.div_ceil(encoding.part());
+        (parts, parts * encoding.part() - units)
     } else {
-        let (parts, _) = widths.map(usize::from).fold((1, 0), |(parts, used), width| {
+        let (parts, used) = widths.map(usize::from).fold((1, 0), |(parts, used), width| {
             if used + width > encoding.part() { (parts + 1, width) } else { (parts, used + width) }
         });
-        parts
+        (parts, encoding.part() - used)
     };
-    Segments { encoding, units, segments: u32::try_from(segments).unwrap_or(u32::MAX), first_ucs2: None }
+    Segments { encoding, units, segments: u32::try_from(segments).unwrap_or(u32::MAX), left, first_ucs2: None }
 }
 
 /// UTF-16 code units of a character: 1 or 2.
@@ -142,7 +148,12 @@ mod tests {
                 _ => parts.push(width),
             }
         }
-        Segments { encoding, units, segments: u32::try_from(parts.len()).unwrap(), first_ucs2 }
+        let left = match parts.as_slice() {
+            [] => single,
+            [one] => single - one,
+            [.., last] => part - last,
+        };
+        Segments { encoding, units, segments: u32::try_from(parts.len()).unwrap(), left, first_ucs2 }
     }
 
     #[test]

@@ -71,6 +71,7 @@ mod tests {
         appointment-reminder: whatsapp, transactional, AppointmentTime CustomerName
         case-created: sms, transactional, CaseName CustomerName
         case-resolved: sms, transactional, CaseName CustomerName
+        payment-due: sms, transactional, Amount Currency CustomerName DueDate InvoiceNumber
         shipping-delay: sms, transactional, CustomerName DeliveryDate OrderNumber
         "##);
     }
@@ -110,6 +111,12 @@ mod tests {
         case-resolved fr Gsm7 1: Bonjour Ana, votre demande "Broken heater" est résolue. Pour toute question, nous restons à votre disposition.
         case-resolved id Gsm7 1: Halo Ana, laporan Anda "Broken heater" telah selesai kami tangani. Jika masih ada kendala, silakan hubungi kami kembali.
         case-resolved ja Ucs2 1: Ana様、お問い合わせ「Broken heater」の対応が完了いたしました。ほかにご不明な点がございましたら、お気軽にお知らせください。
+        payment-due de Gsm7 1: Guten Tag Ana, die Rechnung R-77 über 1.234,50 € ist am 4. Dezember 2026 fällig. Falls Sie schon bezahlt haben, vielen Dank.
+        payment-due el Ucs2 2: Γεια σας Ana, το τιμολόγιο R-77 ποσού 1.234,50 € λήγει στις 4 Δεκεμβρίου 2026. Αν έχετε ήδη πληρώσει, αγνοήστε αυτό το μήνυμα.
+        payment-due en Gsm7 1: Hello Ana, invoice R-77 of €1,234.50 is due on December 4, 2026. If you have already paid, please ignore this message.
+        payment-due fr Gsm7 1: Bonjour Ana, votre facture R-77 de 1 234,50 € est à régler avant le 4 décembre 2026. Si vous avez déjà payé, ignorez ce message.
+        payment-due id Gsm7 1: Halo Ana, tagihan R-77 sebesar €1.234,50 jatuh tempo pada 4 Desember 2026. Abaikan pesan ini jika sudah membayar.
+        payment-due ja Ucs2 2: Ana様、請求書R-77（€1,234.50）のお支払い期限は2026年12月4日です。お支払い済みの場合は、このメッセージをご放念ください。
         shipping-delay de Gsm7 1: Guten Tag Ana, Ihre Bestellung A-1042 verspätet sich leider. Neuer Liefertermin: 2026-12-04. Wir bitten um Entschuldigung.
         shipping-delay el Ucs2 2: Γεια σας Ana, η παραγγελία σας A-1042 θα καθυστερήσει. Νέα ημερομηνία παράδοσης: 2026-12-04. Ζητούμε συγγνώμη.
         shipping-delay en Gsm7 1: Hello Ana, your order A-1042 is delayed. The new delivery date is 2026-12-04. We are sorry for the inconvenience.
@@ -164,6 +171,10 @@ mod tests {
             ("OrderNumber", "A-1042"),
             ("DeliveryDate", "2026-12-04"),
             ("AppointmentTime", "2026-12-04 10:00"),
+            ("InvoiceNumber", "R-77"),
+            ("Amount", "1234.5"),
+            ("Currency", "EUR"),
+            ("DueDate", "2026-12-04"),
         ] {
             slugs.insert(name, value).unwrap();
         }

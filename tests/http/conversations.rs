@@ -166,7 +166,7 @@ async fn a_page_of_conversations_after_another() {
     for (query, code) in [
         ("state=asleep", "invalid_query"),
         ("contact=12", "invalid_query"),
-        ("after=x", "invalid_query"),
+        ("after=x", "invalid_cursor"),
         ("colour=red", "invalid_query"),
     ] {
         let refused = stage.json(&key, "GET", &format!("/v1/conversations?{query}"), Value::Null).await;

@@ -113,7 +113,7 @@ async fn an_endpoint_that_is_gone_is_enabled_by_an_administrator() {
         (Method::GET, "/v1/endpoints/crm/deliveries", &stranger, 404, "not_found"),
         (Method::GET, "/v1/endpoints/nobody/deliveries", &reads, 404, "not_found"),
         (Method::GET, "/v1/endpoints/crm/deliveries?state=lost", &reads, 400, "invalid_query"),
-        (Method::GET, "/v1/endpoints/crm/deliveries?after=lost", &reads, 400, "invalid_query"),
+        (Method::GET, "/v1/endpoints/crm/deliveries?after=lost", &reads, 400, "invalid_cursor"),
         (Method::GET, "/v1/endpoints/crm/deliveries?colour=red", &reads, 400, "invalid_query"),
         (Method::GET, "/v1/endpoints/crm/test", &admin, 405, "method_not_allowed"),
         (Method::POST, "/v1/endpoints/quiet/test", &admin, 409, "endpoint_inactive"),

@@ -27,7 +27,8 @@ impl Stage {
     async fn case(&self, id: &str) -> Vec<Value> {
         let timelines = Timelines { store: self.app.store.clone(), books: self.app.books.clone() };
         let book = self.app.organization(Some(&self.org)).await.unwrap();
-        items(&timelines.regarding(&book, id, None, self.app.clock.now()).await.unwrap())
+        let page = timelines.regarding(&book, id, None, self.app.clock.now()).await.unwrap();
+        items(&page).iter().map(|item| json!(item)).collect()
     }
 
     /// State, status and code of the one message about a case.

@@ -11,12 +11,14 @@ use std::{
 
 use herald::{
     domain::{
-        contact::{Contact, OptIn, Slugs},
+        canary::Guard,
+        contact::{ChannelType, Contact, OptIn, Slugs},
         definition::{OnUncertain, Organization},
         fairness::Priority,
         id::{ConfigurationId, MessageId, OrgId, RunId, TemplateId},
         message::Status,
         phone::E164,
+        purpose::Purpose,
         rate::Rate,
         reason::Reason,
         run::{Pinned, Run, RunStatus},
@@ -220,6 +222,8 @@ pub fn organization(name: &str, limit: u64, reserved: u8) -> Organization {
         default_country: None,
         quota: Rate { count: limit, per: Duration::from_secs(3600) },
         reserved_for_automatic: reserved,
+        frequency_cap: None,
+        quiet_hours: None,
         templates: None,
     }
 }
@@ -242,6 +246,9 @@ pub fn new_run(priority: Priority) -> NewRun {
             valid_for: Span(Duration::from_secs(86_400)),
             on_uncertain: OnUncertain::Keep,
             show_in_timeline: false,
+            purpose: Purpose::Transactional,
+            channel_type: ChannelType::Sms,
+            guard: Guard::none(),
         },
         source: "customers.csv".to_owned(),
         digest: String::new(),

@@ -20,7 +20,7 @@ pub async fn a_stopped_run_is_not_claimed_until_it_is_resumed(bench: Bench) {
     assert!(!store.resume_run(&org, run, at(0)).await.unwrap(), "it is running");
     assert_eq!(store.running_runs(&org).await.unwrap(), [run]);
     assert!(store.stop_run(&org, run, "held", "the key is refused").await.unwrap());
-    assert!(!store.stop_run(&org, run, "paused", "").await.unwrap(), "it is stopped already");
+    assert!(!store.stop_run(&org, run, "held", "").await.unwrap(), "it is stopped already");
     assert_eq!(store.held_runs(&org).await.unwrap(), [(run, "the key is refused".to_owned())]);
     assert_eq!(store.running_runs(&org).await.unwrap(), []);
     assert_eq!(bench.claim(&org, BULK, 9, at(1)).await.len(), 0);
@@ -30,6 +30,14 @@ pub async fn a_stopped_run_is_not_claimed_until_it_is_resumed(bench: Bench) {
     assert_eq!((found.status, found.why.as_str()), (RunStatus::Running, ""));
     assert_eq!(bench.due(at(2)).await, [("acme".to_owned(), "bulk")]);
     assert_eq!(bench.claim(&org, BULK, 9, at(2)).await.len(), 3);
+    // What is held may be paused, and then goes on only when somebody says so; what is paused is not held.
+    assert!(store.stop_run(&org, run, "held", "the key is refused").await.unwrap());
+    assert!(store.stop_run(&org, run, "paused", "by hand").await.unwrap());
+    assert!(!store.stop_run(&org, run, "paused", "again").await.unwrap());
+    assert!(!store.stop_run(&org, run, "held", "the key is refused").await.unwrap());
+    let found = bench.run(&org, run).await;
+    assert_eq!((found.status, found.why.as_str()), (RunStatus::Paused, "by hand"));
+    assert_eq!(store.held_runs(&org).await.unwrap(), []);
 }
 
 pub async fn what_is_given_back_to_a_stopped_run_stays_stopped(bench: Bench) {
@@ -69,8 +77,15 @@ pub async fn what_is_added_while_a_run_is_stopped_goes_with_it(bench: Bench) {
             let (bench, org, new, messages) = (bench.clone(), org.clone(), new.clone(), new_messages(added, 1));
             racing.push(tokio::spawn(async move {
                 let results = [(id, "1 message".to_owned())];
-                let batches = [Batch { run: new, due: at(0), day_ends: at(1_000_000), messages, rejected: vec![] }];
-                crate::bench::patiently(|| bench.store.finish_events(&org, &results, &batches, at(0))).await;
+                let batches = [Batch {
+                    run: new,
+                    due: at(0),
+                    day_ends: at(1_000_000),
+                    company: None,
+                    messages,
+                    rejected: vec![],
+                }];
+                crate::bench::patiently(|| bench.store.finish_events(&org, &results, &[], &batches, at(0))).await;
             }));
         }
         for stop in [round % 2 == 0, round % 2 == 1] {

@@ -117,6 +117,7 @@ pub async fn events_become_requests_exactly_once(bench: Bench) {
                         run: day(),
                         due: at(round),
                         day_ends: at(1_000_000),
+                        company: None,
                         messages: new_messages(1, 130),
                         rejected: vec![rejected],
                     };
@@ -124,7 +125,8 @@ pub async fn events_become_requests_exactly_once(bench: Bench) {
                     if worker == 1 {
                         results.reverse();
                     }
-                    patiently(|| store.finish_events(&org, &results, std::slice::from_ref(&batch), at(round))).await
+                    patiently(|| store.finish_events(&org, &results, &[], std::slice::from_ref(&batch), at(round)))
+                        .await
                 })
             })
             .collect();
@@ -154,10 +156,10 @@ pub async fn events_become_requests_exactly_once(bench: Bench) {
     );
     // Half of them done leaves the lane awake for the rest.
     store.record_events(&[(&org, event("x", 300)), (&org, event("y", 310))]).await.unwrap();
-    assert!(store.finish_events(&org, &[("x".into(), "nothing to send".into())], &[], at(320)).await.unwrap());
+    assert!(store.finish_events(&org, &[("x".into(), "nothing to send".into())], &[], &[], at(320)).await.unwrap());
     assert_eq!(bench.due(at(309)).await, []);
     assert_eq!(bench.due(at(310)).await, [("acme".to_owned(), "events")]);
-    assert!(store.finish_events(&org, &[("y".into(), "nothing to send".into())], &[], at(330)).await.unwrap());
+    assert!(store.finish_events(&org, &[("y".into(), "nothing to send".into())], &[], &[], at(330)).await.unwrap());
 
     // The day's end is looked at when it has come, and not before.
     let looked_after = async |when| bench.due(when).await.contains(&("acme".to_owned(), "upkeep"));
@@ -180,9 +182,15 @@ pub async fn events_for_a_run_that_is_over_are_not_lost(bench: Bench) {
     bench.cancel(&org, run, at(1)).await;
     assert_eq!(bench.status(&org, run).await, RunStatus::Cancelled);
     store.record_events(&[(&org, event("late", 2))]).await.unwrap();
-    let batch =
-        Batch { run: day(), due: at(2), day_ends: at(1_000_000), messages: new_messages(1, 2), rejected: vec![] };
-    assert!(store.finish_events(&org, &[("late".into(), "2".into())], &[batch], at(2)).await.unwrap());
+    let batch = Batch {
+        run: day(),
+        due: at(2),
+        day_ends: at(1_000_000),
+        company: None,
+        messages: new_messages(1, 2),
+        rejected: vec![],
+    };
+    assert!(store.finish_events(&org, &[("late".into(), "2".into())], &[], &[batch], at(2)).await.unwrap());
     assert_eq!(bench.status(&org, run).await, RunStatus::Cancelling, "there is something to cancel again");
     assert_eq!(bench.due(at(2)).await, [("acme".to_owned(), "automatic")]);
     bench.cancel(&org, run, at(3)).await;
@@ -317,7 +325,7 @@ pub async fn a_firing_is_leased_and_finished_once(bench: Bench) {
     for leased in racing {
         firings.extend(leased.await.unwrap());
     }
-    let fired = DueFiring { configuration: configuration(1), at: at(100) };
+    let fired = DueFiring { configuration: configuration(1), at: at(100), decided: None };
     assert_eq!(firings, [fired], "exactly once");
     assert_eq!(bench.due(at(1_099)).await, [], "the lane sleeps until the lease ends");
     store.set_schedule(&org, configuration(1), Some(at(100))).await.unwrap();
@@ -330,8 +338,14 @@ pub async fn a_firing_is_leased_and_finished_once(bench: Bench) {
     }
     assert_eq!(bench.due(at(2_999)).await, []);
     store.set_schedule(&org, configuration(1), Some(at(2_500))).await.unwrap();
-    assert_eq!(lease(2_500, 9_000).await, [DueFiring { configuration: configuration(1), at: at(2_500) }]);
-    store.finish_firing(&org, DueFiring { configuration: configuration(1), at: at(2_500) }, None).await.unwrap();
+    assert_eq!(
+        lease(2_500, 9_000).await,
+        [DueFiring { configuration: configuration(1), at: at(2_500), decided: None }]
+    );
+    store
+        .finish_firing(&org, DueFiring { configuration: configuration(1), at: at(2_500), decided: None }, None)
+        .await
+        .unwrap();
     assert_eq!(next().await, None, "never again");
     assert_eq!(bench.due(at(4_999)).await, []);
     store.set_schedule(&org, configuration(2), None).await.unwrap();

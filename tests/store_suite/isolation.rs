@@ -224,14 +224,17 @@ pub async fn another_organization_changes_nothing(bench: Bench) {
     store.open_run(&other, run, at(3)).await.unwrap();
     store.fail_run(&other, run, "x", at(3)).await.unwrap();
     assert!(!store.revoke_key(&other, ids.key, at(3)).await.unwrap());
-    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], at(3)).await.unwrap());
+    assert!(!store.finish_events(&other, &[("e".into(), String::new())], &[], &[], at(3)).await.unwrap());
     store.apply_callbacks(&other, &[CallbackId::new(at(0), 0)], &Effects::default()).await.unwrap();
     assert!(!store.end_conversation(&other, ids.conversation, "somebody", at(3)).await.unwrap());
     let answer = new_answer(ids.conversation, None);
     assert_eq!(store.add_answer(&other, &answer, at(3)).await.unwrap(), Taken::NoConversation);
     store.keep_list_versions(&other, "all", 9).await.unwrap();
     assert_eq!(store.lease_firings(&other, at(500), at(900)).await.unwrap(), []);
-    store.finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100) }, None).await.unwrap();
+    store
+        .finish_firing(&other, DueFiring { configuration: configuration(1), at: at(100), decided: None }, None)
+        .await
+        .unwrap();
     store.set_schedule(&other, configuration(1), None).await.unwrap();
     assert!(bench.claim(&other, Priority::Bulk, 99, at(9 * LEASE)).await.is_empty());
     assert!(!store.enable_endpoint(&other, "crm", at(3)).await.unwrap());

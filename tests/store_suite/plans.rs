@@ -13,6 +13,13 @@ const MAY_SCAN: &[&str] = &["herald_schema", "FROM organizations ORDER BY", "pg_
 /// Statements about given rows must go straight to each of them on SQLite, by the whole key; a claim, by its index.
 fn by_the_whole_key(sql: &str) -> Option<&'static str> {
     let keys = [
+        ("runs.marketing = 1", "messages_recipient (org_id=? AND recipient=? AND accepted_at>?)"),
+        ("LIMIT 1 OFFSET $6", "messages_recipient (org_id=? AND recipient=? AND accepted_at>? AND accepted_at<?)"),
+        (
+            "x.accepted_at DESC LIMIT 1",
+            "m USING INDEX messages_recipient (org_id=? AND recipient=? AND accepted_at>? AND accepted_at<?)",
+        ),
+        ("MIN(held_until)", "COVERING INDEX message_states_held (org_id=? AND run_id=? AND held_until>?)"),
         ("UPDATE requests SET begun", "(org_id=? AND run_id=? AND number=?)"),
         ("UPDATE requests SET due_at", "(org_id=? AND run_id=? AND number=?)"),
         ("CROSS JOIN requests", "(org_id=? AND run_id=? AND number=?)"),

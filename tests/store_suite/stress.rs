@@ -133,10 +133,17 @@ impl Scene {
             let now = at(self.tick());
             let event = StoredEvent { id: format!("evt-{n}"), body: "{}".into(), received_at: now };
             patiently(|| async { self.bench.store.record_events(&[(&self.org, event.clone())]).await }).await;
-            let batch =
-                Batch { run: day(), due: now, day_ends: at(1_000_000), messages: new_messages(1, 3), rejected: vec![] };
+            let batch = Batch {
+                run: day(),
+                due: now,
+                day_ends: at(1_000_000),
+                company: None,
+                messages: new_messages(1, 3),
+                rejected: vec![],
+            };
             let results = [(event.id.clone(), "3".to_owned())];
-            patiently(|| self.bench.store.finish_events(&self.org, &results, std::slice::from_ref(&batch), now)).await;
+            patiently(|| self.bench.store.finish_events(&self.org, &results, &[], std::slice::from_ref(&batch), now))
+                .await;
         }
     }
 }

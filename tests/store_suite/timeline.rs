@@ -167,10 +167,16 @@ pub async fn pages_of_activities_follow_one_another(bench: Bench) {
 
     // A day's run that events are added to.
     let run = NewRun { lasting: Lasting::OpenEnded, firing: Some("2027-01-15".into()), ..shown() };
-    let batch =
-        |n| Batch { run: run.clone(), due: at(99), day_ends: at(999), messages: linked(n, 1), rejected: vec![] };
+    let batch = |n| Batch {
+        run: run.clone(),
+        due: at(99),
+        day_ends: at(999),
+        company: None,
+        messages: linked(n, 1),
+        rejected: vec![],
+    };
     for n in [7, 8] {
-        assert!(store.finish_events(&org, &[], &[batch(n)], at(40 + n)).await.unwrap());
+        assert!(store.finish_events(&org, &[], &[], &[batch(n)], at(40 + n)).await.unwrap());
     }
     let requests: Vec<i64> =
         [of(&bench, &org, 7).await, of(&bench, &org, 8).await].concat().iter().map(|one| one.request.number).collect();

@@ -21,6 +21,7 @@ use crate::{
     },
     inbound::webhook,
     intake::{
+        audience::{self, Start},
         csv::{CsvAudience, Expect},
         upload::{self, NotSent, OnInvalid, OnSameFile, Upload},
     },
@@ -162,6 +163,10 @@ impl<'a> Story<'a> {
 
     pub(super) async fn send(&mut self, upload: &Upload) -> Result<(), Failure> {
         let run = upload::start(&self.stage.app.store, &self.stage.app.clock, upload, |_| ()).await?;
+        self.follow(run).await
+    }
+
+    async fn follow(&mut self, run: RunId) -> Result<(), Failure> {
         self.runs.push(run);
         let followed = follow::follow(&self.stage.app, &mut self.stage.running, self.out, &self.stage.org, run).await?;
         self.show(&followed);
@@ -309,19 +314,32 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Another provider, on the same story: the case is resolved.
+    /// Another provider, on the same story: the cases are resolved, and those who had them are told.
     pub async fn resolved(&mut self) -> Result<(), Failure> {
-        self.heading("Instant, through TeleSign: the case is resolved, and those who had it are told");
-        let numbers: Vec<E164> = self.good_numbers()?.into_iter().rev().take(EVENTS).collect();
-        let mut csv = "to,optin,locale,CustomerName,CaseName,entityrelationshipname,regardingobjectid\n".to_owned();
-        for (place, number) in numbers.iter().enumerate() {
-            let locale = ["en", "fr", "ja", "id", "el", "de"][place % 6];
-            let about = format!("incident_msdyn_ocoutboundmessages,CAS-{place}");
-            csv.push_str(&format!("{number},yes,{locale},Customer,Broken heater,{about}\n"));
+        self.heading(
+            "Instant, through TeleSign: the cases are resolved, and everybody with a resolved case is told, once",
+        );
+        let now = self.stage.app.clock.now();
+        let event = |place| json!({ "id": format!("evt_r{place}"), "type": "case.resolved", "time": now, "data": { "id": format!("CAS-{place}") } });
+        let events: Vec<_> = (0..EVENTS).map(event).collect();
+        let bearer = [("authorization", format!("Bearer {}", self.stage.key.expose()))];
+        let url = format!("{}/v1/events", self.stage.base_url);
+        self.post(&url, &bearer, json!(events).to_string(), reqwest::Method::POST).await?;
+        self.out.line(format!("   {EVENTS} case.resolved events in one call of POST /v1/events"));
+        let watch = crate::clock::Stopwatch::start();
+        while self.stage.app.store.cases(&self.stage.org, Some("resolved"), "", 100).await?.len() < EVENTS {
+            if watch.elapsed() > DEADLINE {
+                return Err(anyhow::anyhow!("the cases are not resolved after {DEADLINE:?}").into());
+            }
+            self.pause().await?;
         }
-        let path = self.stage.file("resolved.csv", csv.as_bytes()).await?;
-        let upload = self.upload("case-resolved", path).await?;
-        self.send(&upload).await
+        let book = self.stage.app.organization(Some(&self.stage.org)).await?;
+        let configuration = book.configuration("case-resolved")?.clone();
+        let own = configuration.configuration.audience.clone();
+        let audience = own.ok_or_else(|| anyhow::anyhow!("case-resolved has no audience"))?;
+        let start = Start { book, configuration, audience, on_invalid: OnInvalid::Refuse, attested: None };
+        let run = audience::start(&self.stage.app.store, &self.stage.app.clock, &start, None).await?.id;
+        self.follow(run).await
     }
 
     /// The numbers of the file that no magic ending makes special: they simply receive what is sent.
@@ -350,10 +368,7 @@ impl<'a> Story<'a> {
         self.stage.apply().await?;
         self.out.line(format!("   cron = \"{expression}\""));
         let run = self.settled_run("monthly-reminder", 1).await?;
-        self.runs.push(run);
-        let followed = follow::follow(&self.stage.app, &mut self.stage.running, self.out, &self.stage.org, run).await?;
-        self.show(&followed);
-        Ok(())
+        self.follow(run).await
     }
 
     /// Waits for the last receipts and looks at every run once more.

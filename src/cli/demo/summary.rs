@@ -73,7 +73,7 @@ pub async fn print(stage: &Stage, out: Out, runs: &Runs, verdict: &Verdict) -> R
         segments += sums.segments();
         sums.buckets().into_iter().for_each(|(bucket, count)| *buckets.entry(bucket).or_default() += count);
         for (locale, count) in views::locales(sums) {
-            *languages.entry(locale).or_default() += count.as_i64().unwrap_or(0);
+            *languages.entry(locale).or_default() += count;
         }
     }
     for (bucket, count) in &buckets {

@@ -43,6 +43,11 @@ pub(in super::super) fn channel(page: &Page, name: &str, channel: &Channel, send
         let message = "a WhatsApp sender is a number like any other; expected \"geographic\", or none of this key";
         problems.push(page.problem("number_type", message));
     }
+    if channel.channel_type == ChannelType::WhatsApp && channel.smart_encoding {
+        let message =
+            "is for SMS, where look-alikes cost segments; a text for whatsapp is sent as it is: expected false";
+        problems.push(page.problem("smart_encoding", message));
+    }
     if let Some(expected) = sender_number(provider, channel.channel_type, channel.number_type, &channel.number) {
         let message = format!("\"{}\" cannot be this channel's sender; expected {expected}", channel.number);
         problems.push(page.problem("number", message));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::{Days, NaiveDate, NaiveTime, TimeZone as _};
 use proptest::prelude::*;
 
 use super::*;
@@ -204,15 +204,16 @@ fn daylight_saving_neither_skips_nor_repeats() {
 fn what_was_missed_fires_once_or_is_recorded() {
     let hourly = utc("0 * * * *");
     let at = |hour: u32| ts(&format!("2026-12-01T{hour:02}:00:00Z"));
-    let missed = |hours: &[u32]| Missed { times: hours.iter().map(|hour| at(*hour)).collect(), and_up_to: None };
+    let missed =
+        |hours: &[u32]| Some(Missed { first: at(*hours.first()?), last: at(*hours.last()?), count: hours.len() });
     for (now, grace, due) in [
         (at(9), HOUR, Due::Nothing { next: Some(at(10)) }),
         (ts("2026-12-01T09:59:59.999Z"), HOUR, Due::Nothing { next: Some(at(10)) }),
         (at(10), HOUR, Due::Fire { at: at(10), missed: missed(&[]) }),
         (ts("2026-12-01T10:00:59Z"), Duration::ZERO, Due::Fire { at: at(10), missed: missed(&[]) }),
-        (ts("2026-12-01T10:30:00Z"), Duration::ZERO, Due::Missed(missed(&[10]))),
+        (ts("2026-12-01T10:30:00Z"), Duration::ZERO, Due::Missed(missed(&[10]).unwrap())),
         (ts("2026-12-01T12:30:00Z"), HOUR, Due::Fire { at: at(12), missed: missed(&[10, 11]) }),
-        (ts("2026-12-01T12:30:00Z"), HOUR / 3, Due::Missed(missed(&[10, 11, 12]))),
+        (ts("2026-12-01T12:30:00Z"), HOUR / 3, Due::Missed(missed(&[10, 11, 12]).unwrap())),
         (at(3), HOUR, Due::Nothing { next: Some(at(10)) }),
     ] {
         let got = hourly.due(at(9), now, grace);
@@ -225,13 +226,22 @@ fn what_was_missed_fires_once_or_is_recorded() {
 #[test]
 fn a_year_of_missed_minutes_is_not_walked_through() {
     let (start, now) = (ts("2026-01-01T00:00:00Z"), ts("2027-01-01T00:00:30Z"));
-    let Due::Fire { at, missed } = utc("* * * * *").due(start, now, HOUR) else { panic!("nothing fires") };
-    assert_eq!((at, missed.times.len()), (ts("2027-01-01T00:00:00Z"), MISSED_LISTED));
-    assert_eq!((missed.times[0], missed.and_up_to), (ts("2026-01-01T00:01:00Z"), Some(ts("2026-12-31T23:59:00Z"))));
+    let Due::Fire { at, missed: Some(missed) } = utc("* * * * *").due(start, now, HOUR) else {
+        panic!("nothing fires")
+    };
+    assert_eq!((at, missed.count), (ts("2027-01-01T00:00:00Z"), MISSED_COUNTED));
+    assert_eq!((missed.first, missed.last), (ts("2026-01-01T00:01:00Z"), ts("2026-12-31T23:59:00Z")));
+    let told = missed.in_words(Tz::UTC, HOUR, Some(at));
+    assert_eq!(
+        told,
+        "missed: 20,000 due times or more, from 2026-01-01 00:01:00 +00:00 to 2026-12-31 23:59:00 +00:00 (UTC), herald was not running; the one at 2027-01-01 00:00:00 +00:00 fired in their place"
+    );
     let once = Schedule::at(&["2026-12-01T09:00".to_owned()], Tz::UTC).unwrap();
     assert_eq!(once.due(now, now, HOUR), Due::Nothing { next: None });
     let Due::Missed(missed) = once.due(start, now, HOUR) else { panic!("it is a month too late") };
-    assert_eq!(missed.times, [ts("2026-12-01T09:00:00Z")]);
+    assert_eq!((missed.first, missed.last, missed.count), (ts("2026-12-01T09:00:00Z"), missed.first, 1));
+    let told = missed.in_words(zone("Europe/Berlin"), HOUR, None);
+    assert_eq!(told, "missed: due at 2026-12-01 10:00:00 +01:00 (Europe/Berlin), herald was not running; grace 1h");
 }
 
 /// Whether crontab would fire on this day, written down a second time.

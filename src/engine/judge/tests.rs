@@ -6,10 +6,12 @@ use super::*;
 use crate::{
     domain::{
         fairness::Priority,
-        id::{RequestId, RunId},
+        frequency::Said as Before,
+        id::{MessageId, RequestId, RunId},
         run::Pinned,
         time::Span,
     },
+    engine::rules::Nights,
     template::TemplateSource,
 };
 
@@ -78,7 +80,37 @@ struct Case<'a> {
     /// Hours since the person last wrote.
     wrote: Option<u64>,
     opted_out: bool,
+    rules: Rules,
     now: Timestamp,
+}
+
+/// Which of the rules about how often and when apply.
+#[derive(Clone, Copy, Default)]
+struct Rules {
+    capped: bool,
+    looping: bool,
+    quiet: bool,
+}
+
+impl Rules {
+    /// Three messages a week are allowed; the text has gone out twenty times; it is quiet until six in the evening.
+    fn people(self, message: &StoredMessage) -> People {
+        let had = if self.capped { 3 } else { 2 };
+        let before = |seq| MessageId { seq, ..message.id };
+        let times = if self.looping { 20 } else { 19 };
+        let said = (message.id.seq - times..=message.id.seq).map(|seq| Before {
+            at: NOW,
+            id: before(seq),
+            text: Some("Bonjour Ana".to_owned()),
+        });
+        let hours = serde_json::from_str(r#"{"from":"12:00","to":"18:00"}"#).unwrap();
+        People {
+            cap: Some("3/7day".parse().unwrap()),
+            had: BTreeMap::from([(message.id.seq, had)]),
+            said: BTreeMap::from([(message.to, said.collect())]),
+            nights: self.quiet.then(|| Nights::new(hours, chrono_tz::UTC)),
+        }
+    }
 }
 
 impl Case<'_> {
@@ -92,7 +124,12 @@ impl Case<'_> {
             content: Ok(self.content.clone()),
             consents,
             channel_type: self.channel_type,
+            smart_encoding: match self.channel_type {
+                ChannelType::Sms => SmartEncoding::On,
+                ChannelType::WhatsApp => SmartEncoding::Off,
+            },
             last_inbound: self.wrote.map(|hours| (message.to, wrote(hours))).into_iter().collect(),
+            people: self.rules.people(message),
             callback: None,
             via: "",
             first_sent: NOW,
@@ -102,13 +139,23 @@ impl Case<'_> {
         match facts.judge(message) {
             Decision::Nothing => "nothing".to_owned(),
             Decision::End(state) => format!("{} {}", state.status, state.why.unwrap().reason.code()),
+            Decision::Hold(state) => waits(&state),
             Decision::Send(ready) => sent(&ready),
             Decision::Ask(Doubt { ready, bar }) => {
-                let bar = bar.map(|(status, why)| format!(", now {status} {}", why.reason.code())).unwrap_or_default();
+                let bar = match bar {
+                    None => String::new(),
+                    Some(Bar::End(status, why)) => format!(", now {status} {}", why.reason.code()),
+                    Some(wait @ Bar::Wait(..)) => format!(", now {}", waits(&wait.state(self.now))),
+                };
                 format!("ask {:?}: {}{bar}", ready.via, sent(&ready))
             }
         }
     }
+}
+
+fn waits(state: &MessageState) -> String {
+    let code = state.why.as_ref().unwrap().reason.code();
+    format!("{} {code} until {}", state.status, state.held_until.unwrap())
 }
 
 fn sent(ready: &Ready) -> String {
@@ -142,6 +189,7 @@ fn whatsapp_goes_by_its_window_and_its_approved_content() {
             content,
             wrote,
             opted_out: false,
+            rules: Rules::default(),
             now: NOW,
         };
         assert_eq!(case.judge(&message(slugs)), expected, "{approved} {wrote:?} {slugs}");
@@ -158,11 +206,35 @@ fn a_message_may_bring_its_own_text() {
         content: Content::Own,
         wrote: Some(2),
         opted_out: false,
+        rules: Rules::default(),
         now: NOW,
     };
     assert_eq!(case.judge(&message(r#"{"text":"{{as it is}}"}"#)), r#""{{as it is}}" in fr-CA"#);
     assert_eq!(case.judge(&message("{}")), "failed empty_message");
     assert_eq!(Case { wrote: None, ..case }.judge(&message(r#"{"text":"Hi"}"#)), "failed session_closed");
+}
+
+#[test]
+fn look_alikes_are_replaced_before_segments_are_counted() {
+    let (request, pinned) = (request(), pinned());
+    let case = |channel_type, content| Case {
+        request: &request,
+        pinned: &pinned,
+        channel_type,
+        content,
+        wrote: Some(2),
+        opted_out: false,
+        rules: Rules::default(),
+        now: NOW,
+    };
+    let (own, named) = (message(r#"{"text":"It’s “fine”…"}"#), message(r#"{"name":"L’Œil"}"#));
+    assert_eq!(case(ChannelType::Sms, Content::Own).judge(&own), "\"It's \"fine\"...\" in fr-CA");
+    assert_eq!(case(ChannelType::Sms, template(false)).judge(&named), "\"Bonjour L'OEil\" in fr");
+    assert_eq!(case(ChannelType::WhatsApp, Content::Own).judge(&own), "\"It’s “fine”…\" in fr-CA");
+    assert_eq!(
+        case(ChannelType::WhatsApp, template(true)).judge(&named),
+        "\"Hello L’Œil\" in en by {\"1\": \"L’Œil\"}"
+    );
 }
 
 #[test]
@@ -176,6 +248,7 @@ fn what_is_doubtful_is_asked_about_before_it_is_barred() {
         content: template(false),
         wrote,
         opted_out,
+        rules: Rules::default(),
         now: NOW.plus(later),
     };
     let (soon, late) = (Duration::from_secs(1), Duration::from_hours(2));
@@ -209,6 +282,7 @@ fn the_first_rule_that_applies_gives_the_end() {
         content: Content::Own,
         wrote: None,
         opted_out: true,
+        rules: Rules::default(),
         now: NOW.plus(Duration::from_hours(2)),
     };
     let refused = StoredMessage { opted_in: false, repeat: true, ..message(r#"{"text":"Hi"}"#) };
@@ -219,4 +293,75 @@ fn the_first_rule_that_applies_gives_the_end() {
     let late = StoredMessage { opted_in: true, repeat: false, ..refused };
     assert_eq!(case.judge(&late), "expired expired");
     assert_eq!(Case { channel_type: ChannelType::WhatsApp, ..case }.judge(&late), "failed session_closed");
+}
+
+/// All of what may apply to a message, in the order of SPEC 7, and what the message gets if it is the first.
+const RULES: [(&str, &str); 8] = [
+    ("an opt-out", "suppressed opted_out"),
+    ("optin=false", "suppressed not_opted_in"),
+    ("a duplicate", "suppressed duplicate"),
+    ("the cap", "suppressed frequency_capped"),
+    ("a loop", "suppressed looping"),
+    ("a closed window", "failed session_closed"),
+    ("quiet hours", "queued quiet_hours until 2026-11-18T12:06:40.001Z"),
+    ("its age", "expired expired"),
+];
+
+#[test]
+fn whatever_applies_together_the_earlier_rule_wins() {
+    let (request, pinned) = (request(), pinned());
+    for applying in 0u32..1 << RULES.len() {
+        let applies = |nth: usize| applying & (1 << nth) != 0;
+        let case = Case {
+            request: &request,
+            pinned: &pinned,
+            channel_type: ChannelType::WhatsApp,
+            content: template(false),
+            wrote: (!applies(5)).then_some(1),
+            opted_out: applies(0),
+            rules: Rules { capped: applies(3), looping: applies(4), quiet: applies(6) },
+            now: if applies(7) { NOW.plus(Duration::from_hours(2)) } else { NOW },
+        };
+        let judged = StoredMessage { opted_in: !applies(1), repeat: applies(2), ..message(r#"{"name":"Ana"}"#) };
+        let first = (0..RULES.len()).find(|nth| applies(*nth));
+        let expected = match first {
+            None => r#""Bonjour Ana" in fr"#,
+            // A wait that would outlast the message is none: it ends when its time is over.
+            Some(6) if applies(7) => RULES[7].1,
+            Some(first) => RULES[first].1,
+        };
+        let together: Vec<&str> = (0..RULES.len()).filter(|nth| applies(*nth)).map(|nth| RULES[nth].0).collect();
+        assert_eq!(case.judge(&judged), expected, "{together:?}");
+        // What bars sending bars sending again.
+        let doubtful = Claimed { begun: 1, ..request.clone() };
+        let barred = first.map(|_| format!(", now {expected}")).unwrap_or_default();
+        let asked = format!(r#"ask "": "Bonjour Ana" in fr{barred}"#);
+        assert_eq!(Case { request: &doubtful, ..case }.judge(&judged), asked, "in doubt, and {together:?}");
+    }
+}
+
+#[test]
+fn a_wait_is_by_the_clock_of_the_recipient_and_no_longer_than_the_message_is_worth_sending() {
+    let (request, day) = (request(), Pinned { valid_for: Span(Duration::from_hours(24)), ..pinned() });
+    let case = |pinned| Case {
+        request: &request,
+        pinned,
+        channel_type: ChannelType::Sms,
+        content: template(false),
+        wrote: None,
+        opted_out: false,
+        rules: Rules { quiet: true, ..Rules::default() },
+        now: NOW,
+    };
+    let berlin = "queued quiet_hours until 2026-11-18T17:00:00.000Z";
+    assert_eq!(case(&day).judge(&message(r#"{"name":"Ana"}"#)), berlin);
+    assert_eq!(case(&day).judge(&message(r#"{"name":"Ana","timezone":"nowhere"}"#)), berlin);
+    let (kolkata, tokyo) = (r#"{"name":"Ana","timezone":"Asia/Kolkata"}"#, r#"{"name":"Ana","timezone":"Asia/Tokyo"}"#);
+    assert_eq!(case(&day).judge(&message(kolkata)), "queued quiet_hours until 2026-11-18T12:30:00.000Z");
+    assert_eq!(case(&day).judge(&message(tokyo)), r#""Bonjour Ana" in fr"#);
+    assert_eq!(
+        case(&pinned()).judge(&message(kolkata)),
+        "queued quiet_hours until 2026-11-18T12:06:40.001Z",
+        "valid for an hour"
+    );
 }

@@ -11,7 +11,7 @@ use super::{
     row::Regarding,
 };
 use crate::{
-    domain::contact::{Contact, REGARDING, RELATIONSHIP},
+    domain::contact::{Contact, REGARDING, RELATIONSHIP, TIMEZONE},
     intake::duplicates::{DuplicateCursor, RowCursor},
 };
 
@@ -31,10 +31,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The contact, with its place on a timeline among the values, as a Dynamics flow hands it over; a column that says the
-    /// same is left as it is.
+    /// The contact, with its time zone and its place on a timeline among the values, as a Dynamics flow hands it over; a column
+    /// that says the same is left as it is.
     pub fn into_contact(self) -> Contact {
         let mut contact = self.contact;
+        if let Some(zone) = self.timezone {
+            contact.slugs.set(TIMEZONE, zone.name());
+        }
         if let Some(regarding) = self.regarding {
             for (name, value) in [(RELATIONSHIP, regarding.relationship), (REGARDING, regarding.object)] {
                 if contact.slugs.get(name).is_none() {

@@ -2,7 +2,10 @@
 
 use std::{fmt, io};
 
-use crate::domain::{contact::ChannelType, phone::NumberProblem};
+use crate::{
+    domain::{contact::ChannelType, phone::NumberProblem},
+    template::ValueKind,
+};
 
 /// Why a whole file is refused. Nothing of it is sent.
 #[derive(Debug, thiserror::Error)]
@@ -188,6 +191,8 @@ pub enum RowProblemKind {
     },
     /// A slug that the template needs is blank.
     MissingSlug,
+    /// A helper of the template wants something else than stands there. From the caller's judge.
+    InvalidValue(ValueKind),
     /// The rendered text is longer than is allowed (SPEC 6). From the caller's judge.
     MessageTooLong {
         /// Its length in Unicode scalar values.
@@ -229,6 +234,7 @@ impl RowProblemKind {
             Self::AmbiguousSlug => "ambiguous_slug",
             Self::WrongFieldCount { .. } => "wrong_field_count",
             Self::MissingSlug => "missing_slug",
+            Self::InvalidValue(_) => "invalid_value",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::EmptyMessage => "empty_message",
             Self::InvalidVariable(_) => "invalid_variable",
@@ -261,6 +267,7 @@ impl fmt::Display for RowProblemKind {
             Self::WrongFieldCount { expected, found } => {
                 write!(f, "has {found} {}; the header has {expected}", fields(*found))
             }
+            Self::InvalidValue(kind) => write!(f, "is not {}; expected {}", kind.name(), kind.expected()),
             Self::MissingSlug => f.write_str("is empty; the template needs a value here"),
             Self::MessageTooLong { characters, limit } => {
                 write!(f, "makes a text of {characters} characters; at most {limit} are allowed")

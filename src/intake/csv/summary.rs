@@ -68,7 +68,8 @@ impl fmt::Display for Group {
             | RowProblemKind::InvalidTemplateParameters
             | RowProblemKind::InvalidChannel
             | RowProblemKind::InvalidConsent
-            | RowProblemKind::InvalidTime => {
+            | RowProblemKind::InvalidTime
+            | RowProblemKind::InvalidValue(_) => {
                 write!(f, "fix {column} in {rows} {unit}")
             }
             RowProblemKind::FutureTime => write!(f, "write into {column} when it was said in {rows} {unit}"),

@@ -45,6 +45,18 @@ pub enum BadEvent {
     Data(&'static str),
 }
 
+impl BadEvent {
+    /// Where it is wrong: a JSON pointer.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::NotJson { .. } | Self::NotAnObject(_) => "",
+            Self::Type(_) => "/type",
+            Self::Time => "/time",
+            Self::Data(_) => "/data",
+        }
+    }
+}
+
 /// A text that is no event type, or something that is no text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(

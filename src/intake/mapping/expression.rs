@@ -167,13 +167,15 @@ impl<'a> Check<'a> {
                     let meant =
                         keys::nearest(&select.field, &FIELDS).map(|field| format!("did you mean event.{field}?"));
                     let meant = meant.unwrap_or_else(|| format!("did you mean event.data.{}?", select.field));
-                    self.fault(node, format!("an event has no \"{}\"; {meant}", select.field));
+                    let message = format!("an event has no \"{}\"; {meant}", select.field);
+                    self.fault_at(self.offset(node).map(|dot| after_dot(self.text, dot)), message);
                 }
             }
             Expr::Call(call) if is_word(&call.func_name) && !FUNCTIONS.contains(&call.func_name.as_str()) => {
                 let meant = keys::nearest(&call.func_name, &FUNCTIONS).map(|name| format!("did you mean {name}?"));
                 let meant = meant.unwrap_or_else(|| format!("expected one of: {}", FUNCTIONS.join(", ")));
-                self.fault(node, format!("there is no function \"{}\"; {meant}", call.func_name));
+                let message = format!("there is no function \"{}\"; {meant}", call.func_name);
+                self.fault_at(self.offset(node).map(|open| before_bracket(self.text, open, &call.func_name)), message);
             }
             Expr::Unspecified
             | Expr::Call(_)
@@ -190,10 +192,31 @@ impl<'a> Check<'a> {
     }
 
     fn fault(&mut self, node: &IdedExpr, message: String) {
-        let offset = self.program.source_info().offset_for(node.id).map(|(start, _)| start);
-        let position = offset.and_then(|offset| usize::try_from(offset).ok()).map(|offset| place(self.text, offset));
-        self.faults.push(Fault { position, message });
+        self.fault_at(self.offset(node), message);
     }
+
+    fn fault_at(&mut self, offset: Option<usize>, message: String) {
+        self.faults.push(Fault { position: offset.map(|offset| place(self.text, offset)), message });
+    }
+
+    /// Where a part begins, in characters: a field at its dot, a call at its bracket.
+    fn offset(&self, node: &IdedExpr) -> Option<usize> {
+        let (start, _) = self.program.source_info().offset_for(node.id)?;
+        // The crate counts bytes.
+        self.text.get(..usize::try_from(start).ok()?).map(|before| before.chars().count())
+    }
+}
+
+/// Where a field's name begins, from its dot.
+fn after_dot(text: &str, dot: usize) -> usize {
+    let skipped = text.chars().skip(dot).take_while(|c| *c == '.' || c.is_whitespace());
+    dot + skipped.count()
+}
+
+/// Where a function's name begins, from the bracket behind it.
+fn before_bracket(text: &str, open: usize, name: &str) -> usize {
+    let before: String = text.chars().take(open).collect();
+    before.trim_end().strip_suffix(name).map_or(open, |rest| rest.chars().count())
 }
 
 fn is_word(name: &str) -> bool {

@@ -30,6 +30,7 @@ fn mapping(to: &str, optin: Option<&str>, locale: Option<&str>, context: &[(&str
         to: to.to_owned(),
         optin: optin.map(owned),
         locale: locale.map(owned),
+        timezone: None,
         context: context.collect::<BTreeMap<_, _>>(),
     }
 }
@@ -222,6 +223,8 @@ fn mistakes_are_found_when_compiled() {
         &deep,
         &walks,
         "event.data.a &&\n event.datum",
+        "'Größe 🔥' == event.data.x && lower( event.id )",
+        "'🔥' == )",
     ];
     let shown = expressions.map(|text| {
         let problems = CompiledMapping::compile(Some(text), None).unwrap_err();
@@ -304,4 +307,19 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_time_zone_is_kept_under_its_own_name() {
+    let with = |zone: &str| {
+        let base = mapping("event.data.customer.mobile", Some("true"), None, &[]);
+        let compiled =
+            CompiledMapping::compile(None, Some(&Mapping { timezone: Some(zone.to_owned()), ..base })).unwrap();
+        let Made::Contacts(mut made) = compiled.contacts(&case(), &RULES) else { panic!("it is meant") };
+        let made = made.remove(0).map(|contact| contact.slugs.get("timezone").map(str::to_owned));
+        made.map_err(|refused| format!("{} {}", refused.code, refused.field))
+    };
+    assert_eq!(with("'america/New_York'"), Err("invalid_timezone trigger.contact.timezone".to_owned()));
+    assert_eq!(with("'America/New_York'"), Ok(Some("America/New_York".to_owned())));
+    assert_eq!((with("''"), with("null")), (Ok(None), Ok(None)));
 }

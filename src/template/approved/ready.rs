@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::{
         compiled::spell,
+        helpers::Helper,
         parse::{Piece, parse},
         source::{SourceFault, SourceProblem},
     },
@@ -133,6 +134,14 @@ fn fit(
     let Some(text) = &content.text else {
         let missing =
             slugs(pieces).into_iter().find(|(slug, _)| !variables.values().any(|v| slugs(v).contains_key(slug)));
+        // A slug as it stands is not what the text says of it, if that is a date or an amount.
+        let unlike = formatted(pieces)
+            .into_iter()
+            .find(|said| !variables.values().any(|variable| formatted(variable).contains(said)));
+        if let Some(said) = unlike {
+            let words = format!("{file} says {said}, which no variable carries so; {NEVER}");
+            return Err(bad(&format!("{key}.{VARIABLES}"), words));
+        }
         return match missing {
             None => Ok(Content { content_id, variables, text: None }),
             Some((_, slug)) => {
@@ -192,6 +201,16 @@ fn slugs(pieces: &[Piece]) -> BTreeMap<String, String> {
     let mut slugs = BTreeMap::new();
     spell(pieces, &mut slugs);
     slugs
+}
+
+/// Every call of a helper that formats, in the one form that it is written in.
+fn formatted(pieces: &[Piece]) -> BTreeSet<String> {
+    let each = pieces.iter().map(|piece| match piece {
+        Piece::Helper(helper @ Helper::Format(_)) => BTreeSet::from([helper.to_string()]),
+        Piece::Literal { .. } | Piece::Slug(_) | Piece::Helper(Helper::Default { .. }) => BTreeSet::new(),
+        Piece::If { then, otherwise, .. } => &formatted(then) | &formatted(otherwise),
+    });
+    each.flatten().collect()
 }
 
 /// The most that a message can carry along.

@@ -2,7 +2,7 @@
 //!
 //! They are the same if their flat forms are: one text for each, in which slugs are written in one way.
 
-use super::super::{helpers::Helper, parse::Piece};
+use super::super::parse::Piece;
 
 /// What stands in an approved text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +66,7 @@ pub(super) fn flat(pieces: &[Piece]) -> String {
         match piece {
             Piece::Literal { text, .. } => all.push_str(&text.replace("{{", "\\{{")),
             Piece::Slug(slug) => all.push_str(&format!("{{{{{}}}}}", slug.folded)),
-            Piece::Helper(Helper::Default { slug, otherwise }) => {
-                all.push_str(&format!("{{{{default {} {otherwise:?}}}}}", slug.folded));
-            }
+            Piece::Helper(helper) => all.push_str(&helper.to_string()),
             Piece::If { slug, then, otherwise } => {
                 let (then, otherwise) = (flat(then), flat(otherwise));
                 all.push_str(&format!("{{{{#if {}}}}}{then}{{{{else}}}}{otherwise}{{{{/if}}}}", slug.folded));
@@ -124,12 +122,21 @@ mod tests {
     fn flat_texts_are_equal_when_the_texts_say_the_same() {
         let same = |a: &str, b: &str| flat(&joined(&parse(a).unwrap())) == flat(&joined(&parse(b).unwrap()));
         assert!(same("Hi {{CustomerName}}{{! a note }}!", "Hi {{customername}}!"));
+        assert!(same("{{date When style=\"medium\"}}", "{{date when}}"));
+        assert!(same(
+            "{{datetime A timezone=Z default='x' style=\"full\"}}",
+            "{{datetime a style='full' default=\"x\" timezone=z}}"
+        ));
         assert!(same("{{#unless A}}x{{else}}y{{/unless}}", "{{#if a}}y{{else}}x{{/if}}"));
         for (a, b) in [
             ("Hi {{A}}", "Hi {{B}}"),
             ("Hi {{A}}", "Hi  {{A}}"),
             ("Hi {{default A \"x\"}}", "Hi {{default A \"y\"}}"),
             ("{{#if A}}x{{/if}}", "{{#if A}}y{{/if}}"),
+            ("Hi {{date A}}", "Hi {{A}}"),
+            ("Hi {{date A}}", "Hi {{datetime A}}"),
+            ("Hi {{date A}}", "Hi {{date A style=\"long\"}}"),
+            ("Hi {{money A currency=\"EUR\"}}", "Hi {{money A currency=EUR}}"),
         ] {
             assert!(!same(a, b), "{a} {b}");
         }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         approved::{Content, Part},
+        formats::Formats,
         parse::Piece,
         problem::RenderProblem,
+        smart::leaving,
     },
     Output, Rendered, Template,
 };
 use crate::domain::{
     contact::Slugs,
+    definition::SmartEncoding,
     locale::Locale,
     wishes::{SendAs, Wishes, variable_fault},
 };
@@ -49,11 +52,12 @@ impl Template {
         {
             return Err(no_such_variable(unknown, locale, content));
         }
+        let formats = &self.text(Some(locale)).formats;
         let mut variables = BTreeMap::new();
         for (name, pieces) in &content.variables {
             let value = match overridden(name) {
                 Some(value) => value.clone(),
-                None => written(pieces, slugs)?,
+                None => written(pieces, slugs, formats)?,
             };
             if let Some(fault) = variable_fault(&value) {
                 return Err(RenderProblem::BadVariable { name: name.clone(), fault });
@@ -61,7 +65,7 @@ impl Template {
             variables.insert(name.clone(), value);
         }
         let text = match &content.text {
-            Some(parts) => said(parts, &variables)?,
+            Some(parts) => said(parts, &variables, formats)?,
             None => self.render(Some(locale), &with_overrides(slugs, content, overridden))?.text,
         };
         Ok(RenderedApproved { text, locale: locale.clone(), content_id: content.content_id.clone(), variables })
@@ -69,9 +73,17 @@ impl Template {
 
     /// The text that a contact reads: the approved one if there is one, unless the contact asks for free text. Whether free
     /// text is allowed is known only when it is sent.
-    pub fn text_for(&self, wanted: Option<&Locale>, slugs: &Slugs) -> Result<Rendered, RenderProblem> {
+    ///
+    /// It is the text as it leaves a channel of this kind ([`leaving`]): what is counted, sent and shown.
+    pub fn text_for(
+        &self,
+        wanted: Option<&Locale>,
+        slugs: &Slugs,
+        smart_encoding: SmartEncoding,
+    ) -> Result<Rendered, RenderProblem> {
         if !self.has_approved() {
-            return self.render(wanted, slugs);
+            let Rendered { text, locale } = self.render(wanted, slugs)?;
+            return Ok(Rendered { text: leaving(text, smart_encoding), locale });
         }
         let wishes = Wishes::of(slugs).map_err(|problem| RenderProblem::Failed { why: problem.to_string() })?;
         if wishes.send_as == Some(SendAs::Text) {
@@ -79,6 +91,33 @@ impl Template {
         }
         let approved = self.render_approved(wanted, slugs, Some(&wishes.parameters))?;
         Ok(Rendered { text: approved.text, locale: approved.locale })
+    }
+
+    /// The approved content that a contact gets; `None`: there is none, or the contact asks for free text.
+    pub(in super::super) fn approved_for(
+        &self,
+        wanted: Option<&Locale>,
+        slugs: &Slugs,
+    ) -> Option<Result<RenderedApproved, RenderProblem>> {
+        let wishes = Wishes::of(slugs).ok().filter(|wishes| wishes.send_as != Some(SendAs::Text))?;
+        self.has_approved().then(|| self.render_approved(wanted, slugs, Some(&wishes.parameters)))
+    }
+
+    /// What is read when a contact's text is made, and its locale.
+    pub(in super::super) fn read_for(&self, wanted: Option<&Locale>, slugs: &Slugs) -> (&Locale, Vec<&[Piece]>) {
+        let free = Wishes::of(slugs).is_ok_and(|wishes| wishes.send_as == Some(SendAs::Text));
+        match self.content(wanted).filter(|_| self.has_approved() && !free) {
+            None => {
+                let text = self.text(wanted);
+                (&text.locale, vec![&text.pieces])
+            }
+            Some((locale, content)) => {
+                let variables = content.variables.values().map(Vec::as_slice);
+                // Where the approved text is not known, herald's own says what the recipient reads.
+                let own = content.text.is_none().then(|| self.text(Some(locale)).pieces.as_slice());
+                (locale, variables.chain(own).collect())
+            }
+        }
     }
 
     /// The content that a contact gets: of the wanted locale, of one of its parents, or of the default.
@@ -97,8 +136,8 @@ fn no_such_variable(name: &str, locale: &Locale, content: &Content) -> RenderPro
     RenderProblem::Failed { why }
 }
 
-fn written(pieces: &[Piece], slugs: &Slugs) -> Result<String, RenderProblem> {
-    let mut output = Output::new();
+fn written(pieces: &[Piece], slugs: &Slugs, formats: &Formats) -> Result<String, RenderProblem> {
+    let mut output = Output::new(formats);
     output.write(pieces, slugs)?;
     match output.finish() {
         Err(RenderProblem::Empty) => Ok(String::new()), // said better by whoever knows which variable it is
@@ -107,14 +146,14 @@ fn written(pieces: &[Piece], slugs: &Slugs) -> Result<String, RenderProblem> {
 }
 
 /// The approved text with its variables put in.
-fn said(parts: &[Part], variables: &BTreeMap<String, String>) -> Result<String, RenderProblem> {
-    let mut output = Output::new();
+fn said(parts: &[Part], variables: &BTreeMap<String, String>, formats: &Formats) -> Result<String, RenderProblem> {
+    let mut output = Output::new(formats);
     for part in parts {
         let text = match part {
             Part::Literal(text) => text,
             Part::Variable(name) => variables.get(name).map_or("", String::as_str),
         };
-        output.push(text, text.chars().count());
+        output.push_value(text);
     }
     output.finish()
 }

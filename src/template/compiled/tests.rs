@@ -1,6 +1,7 @@
 //! Tables of compiling and rendering.
 
 mod approved;
+mod bounds;
 mod properties;
 
 use super::{super::problem::ALLOWED, *};
@@ -198,7 +199,7 @@ fn what_is_not_for_messages_is_refused_in_words() {
     en, line 9, column 1: expected {{default Slug "text"}}: one slug, then a text in quotes
     en, line 9, column 14: expected {{default Slug "text"}}: one slug, then a text in quotes
     en, line 9, column 29: expected {{default Slug "text"}}: one slug, then a text in quotes
-    en, line 9, column 47: named arguments (key=value) are not for messages; expected ALLOWED
+    en, line 9, column 47: default takes no c; expected {{default Slug "text"}}: one slug, then a text in quotes
     en, line 9, column 68: calls in round brackets are not for messages; expected ALLOWED
     en, line 9, column 87: "[ ]" is not a slug: expected one plain name, without dots, slashes, @ or "this"
     en, line 9, column 94: there is no block "#Name"; expected ALLOWED

@@ -91,6 +91,25 @@ fn what_cannot_be_sent_is_refused_in_words() {
     assert_eq!((none.clone(), Why::from(none).reason), (RenderProblem::NotApproved, Reason::InvalidTemplate));
 }
 
+#[test]
+fn variables_say_dates_as_the_text_does() {
+    let said = "{{date Day style=\"long\"}}";
+    let text = format!("Hello {{{{Name}}}}, see you on {said}.");
+    let word_for_word = content(&[("1", "Name"), ("2", said)], Some("Hello {{1}}, see you on {{2}}."));
+    let by_place = content(&[], Some("Hello {{1}}, see you on {{2}}."));
+    for content in [word_for_word, by_place, content(&[("1", "Name"), ("2", said)], None)] {
+        let french = whatsapp(&[("en", &text), ("fr", &text)], &[("en", content.clone()), ("fr", content)]);
+        let template = Template::compile(&french).unwrap();
+        let rendered =
+            template.render_approved(Some(&locale("fr-CA")), &slugs(&[("name", "Ana"), ("day", "2026-12-01")]), None);
+        let rendered = rendered.unwrap();
+        assert_eq!(rendered.variables["2"], "1 décembre 2026");
+        assert_eq!(rendered.text, "Hello Ana, see you on 1 décembre 2026.");
+        let refused = template.render_approved(None, &slugs(&[("name", "Ana"), ("day", "soon")]), None).unwrap_err();
+        assert_eq!(Why::from(refused).reason, Reason::InvalidValue);
+    }
+}
+
 fn template_of_free_text() -> Template {
     Template::compile(&whatsapp(&[("en", "Hello {{Name}}")], &[])).unwrap()
 }
@@ -146,6 +165,11 @@ fn content_that_is_not_good_is_refused_with_its_key() {
             "Hello{{#if Name}} {{Name}}{{/if}}",
             content(&[], None),
             "approved.en.variables: en.hbs says {{Name}}, which no variable carries",
+        ),
+        (
+            "Hello {{Name}}, see you on {{date Day}}.",
+            content(both, None),
+            "approved.en.variables: en.hbs says {{date day style=\"medium\"}}, which no variable carries so",
         ),
         (HELLO, content(&[("a b", "Name"), ("2", "Day")], None), "approved.en.variables.a b: is not a variable's name"),
         (HELLO, content(&[("1", "Na]me"), ("2", "Day")], None), "approved.en.variables.1: \"Na]me\" is not a slug"),
