@@ -61,13 +61,42 @@ fn links_within_the_documentation_lead_somewhere() {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             let there = target.exists()
-                && (anchor.is_empty() || page::anchors(&fs::read_to_string(&target).unwrap()).any(|known| known == anchor));
+                && (anchor.is_empty()
+                    || page::anchors(&fs::read_to_string(&target).unwrap()).any(|known| known == anchor));
             if !there {
                 wrong.push(format!("{}: {link}", page.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// With `HERALD_UPDATE_DOCS` set the page is written instead.
+#[test]
+fn every_problem_code_is_documented() {
+    let (page, now) = (project().join("docs/api-errors.md"), codes());
+    if std::env::var_os("HERALD_UPDATE_DOCS").is_some() {
+        fs::write(&page, &now).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&page).unwrap() == now,
+        "docs/api-errors.md is old: HERALD_UPDATE_DOCS=1 cargo test --test docs"
+    );
+}
+
+/// The page of codes: of answers, of rows, and of messages.
+fn codes() -> String {
+    let mut page = "# Codes\n\nCodes are stable: programs go by them, people read the sentence beside them. This page is made of herald's own \
+        tables, and a test holds it against them.\n\n## Of answers and rows\n\nAn answer that is not what was asked for is \
+        `application/problem+json` with a `code`; each row that is refused has one as well.\n\n"
+        .to_owned();
+    page.push_str(&herald::http::codes::markdown());
+    page.push_str("\n## Of messages\n\nWhy a message stands where it does: `code` of `GET /v1/messages`, of a report, of a webhook.\n\n");
+    page.push_str("| code | what it means |\n| --- | --- |\n");
+    for reason in herald::domain::reason::Reason::ALL {
+        writeln!(page, "| `{}` | {} |", reason.code(), reason.sentence()).unwrap();
+    }
+    page
 }
 
 /// An address that nobody listens on.

@@ -78,7 +78,7 @@ enum Command {
     Check(check::Args),
     /// Sends through an outbound configuration to everybody in a CSV file, a stored list or a query over cases, and follows it.
     #[command(
-        after_help = "Examples: herald send shipping-delay --csv customers.csv --dry-run\n          herald send case-resolved --cases resolved"
+        after_help = "Example: herald send shipping-delay --csv customers.csv --dry-run\n         herald send case-resolved --cases resolved"
     )]
     Send(send::Args),
     /// Looks at runs and controls them.

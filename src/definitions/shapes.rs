@@ -9,7 +9,7 @@ use crate::{
         account::{ProviderKind, TeleSignAuth},
         canary::CanarySize,
         contact::ChannelType,
-        definition::{CaseQuery, NumberType, OnUncertain},
+        definition::{NumberType, OnUncertain},
         id::OrgId,
         limits::Limit,
         locale::Locale,
@@ -134,7 +134,7 @@ pub(super) const OUTBOUND: &[Key] = &[
     must("trigger.kind", "\"automatic\", \"instant\" or \"scheduled\"", kind),
     may("audience", AUDIENCE, audience),
     may("audience.list", "the name of a list", filled),
-    may("audience.cases", "which cases are meant, like { status = \"resolved\" }", reads::<CaseQuery>),
+    may("audience.cases", "which cases are meant, like { status = \"resolved\" }", table),
     may("audience.cases.status", "the status of a case like \"resolved\"", filled),
 ];
 
@@ -257,6 +257,10 @@ fn name(value: &Value) -> Result<(), String> {
 }
 
 /// One of the two; what either must be is said of its own key.
+fn table(value: &Value) -> Result<(), String> {
+    if value.is_table() { Ok(()) } else { Err(format!("found {}", value.type_str())) }
+}
+
 fn audience(value: &Value) -> Result<(), String> {
     let Some(table) = value.as_table() else { return Ok(()) };
     match (table.contains_key("list"), table.contains_key("cases")) {

@@ -53,7 +53,6 @@ codes! {
     idempotency_key_in_use [409] "A request with this idempotency key is still being answered; ask again in a moment.";
     idempotency_key_reused [422] "Another request came under this idempotency key; a key stands for one request, so use a new one.";
     in_use [409] "Something still needs what was to be removed; the detail names it.";
-    inactive [409] "The outbound configuration is inactive, and nothing is sent through it until it is active again.";
     internal [500] "herald failed, and its log says why; what was asked for may be asked for again.";
     invalid_answer [422] "The answer's text or links are not what they must be; `errors` names each.";
     invalid_body [400, 422] "The body is no JSON (400), or JSON of another shape (422); the detail says where.";

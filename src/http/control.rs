@@ -53,7 +53,7 @@ struct Controlled {
     post, path = "/v1/runs/{id}/pause", tag = "runs",
     params(
         ("id" = RunId, Path, description = "The run's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It is neither running nor held"))
@@ -69,7 +69,7 @@ async fn pause(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMap
     post, path = "/v1/runs/{id}/resume", tag = "runs",
     params(
         ("id" = RunId, Path, description = "The run's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It is neither paused nor held"))
@@ -85,7 +85,7 @@ async fn resume(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMa
     post, path = "/v1/runs/{id}/cancel", tag = "runs",
     params(
         ("id" = RunId, Path, description = "The run's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It is over"))
@@ -101,7 +101,7 @@ async fn cancel(api: Shared, sender: Sender, id: Path<String>, headers: HeaderMa
     post, path = "/v1/runs/{id}/retry-failed", tag = "runs",
     params(
         ("id" = RunId, Path, description = "The run's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this order", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     security(("key" = ["send"])),
     responses((status = 200, body = Controlled), (status = 404, description = "There is no such run"), (status = 409, description = "It was cancelled, never began, or is being taken in"))

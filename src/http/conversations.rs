@@ -171,7 +171,7 @@ struct AnswerView {
     post, path = "/v1/conversations/{id}/messages", tag = "conversations",
     params(
         ("id" = ConversationId, Path, description = "The conversation"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     request_body = AnswerBody, security(("key" = ["send"])), responses((status = 202, body = OneAnswer))
 )]

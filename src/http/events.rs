@@ -101,7 +101,7 @@ struct Made {
 /// its id, so it may all be sent again.
 #[utoipa::path(
     post, path = "/v1/events", tag = "events", request_body = Events,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header)),
     security(("key" = ["send"])),
     responses(
         (status = 202, body = Answer, description = "Recorded, or known from before"),

@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, HeaderBuilder, Object, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder,
         path::{Operation, ParameterIn, PathItem},
         schema::{Schema, SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -141,9 +141,10 @@ fn describe(path: &str, method: &str, operation: &mut Operation) {
     for parameter in operation.parameters.iter_mut().flatten() {
         if let RefOr::T(parameter) = parameter {
             parameter.schema = parameter.schema.take().map(without_null);
-            if parameter.name == "Idempotency-Key" && parameter.description.is_none() {
+            if parameter.name == "Idempotency-Key" {
                 parameter.description =
                     Some("The caller's name for this request: the same is the same answer".to_owned());
+                parameter.schema = Some(visible_ascii());
             }
         }
     }
@@ -165,6 +166,12 @@ fn describe(path: &str, method: &str, operation: &mut Operation) {
 }
 
 /// What can be left out of a query or of the headers is left out: there is no null in them.
+/// What an idempotency key may be: 1 to 255 visible characters of ASCII, blanks between them.
+fn visible_ascii() -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
+    text.pattern(Some("^[!-~]([ -~]*[!-~])?$")).min_length(Some(1)).max_length(Some(255)).into()
+}
+
 fn without_null(mut schema: RefOr<Schema>) -> RefOr<Schema> {
     if let RefOr::T(Schema::OneOf(forms)) = &mut schema {
         forms.items.retain(|item| json!(item)["type"] != "null");

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, Shared, auth::Reader, problem::Problem};
+use super::{Api, Shared, auth::Reader, problem::Problem, query::Path};
 use crate::{
     domain::id::RunId,
     intake::plan::{self, Desk, NoPlan, PlanView},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(plan_of))
 }
 
 /// What a run still sends, what that costs, what bounds it, and when it will end
@@ -24,8 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 /// Worked out by the pace and the quota that send, from what is known now: messages that will fail and be tried again, and work
 /// that is still to come, are not in it.
 #[utoipa::path(get, path = "/v1/runs/{id}/plan", tag = "runs", params(("id" = RunId, Path, description = "The run's id")),
-    responses((status = 200, body = PlanView)))]
-async fn show(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Json<PlanView>, Problem> {
+    security(("key" = ["read"])), responses((status = 200, body = PlanView)))]
+async fn plan_of(State(api): Shared, reader: Reader, Path(id): Path<String>) -> Result<Json<PlanView>, Problem> {
     let missing = || Problem::not_found(format!("there is no run \"{id}\""));
     let run = id.parse().map_err(|_| missing())?;
     let run = api.store.run(&reader.org, run).await?.ok_or_else(missing)?;

@@ -33,7 +33,7 @@ use crate::{
 const MOST_TEXTS: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(preview))
 }
 
 /// For whom, and of what.
@@ -69,6 +69,7 @@ pub struct Previews {
 
 /// One text, made for one contact.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PreviewedText)]
 pub struct Shown {
     /// The language that was chosen.
     pub locale: Locale,
@@ -160,7 +161,7 @@ pub struct Character {
     params(("name" = String, Path, description = "The template's name")),
     request_body = Asked, security(("key" = ["read"])), responses((status = 200, body = Previews))
 )]
-async fn show(
+async fn preview(
     State(api): Shared,
     reader: Reader,
     Path(name): Path<String>,

@@ -167,7 +167,7 @@ struct Asked {
     post, path = "/v1/outbound-configurations/{id}/requests", tag = "requests",
     params(
         ("id" = String, Path, description = "The configuration's id or name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     request_body = Contacts, security(("key" = ["send"])),
     responses(

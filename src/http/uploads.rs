@@ -57,7 +57,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 /// none. That is also how the rejected rows of a file that was refused are had.
 #[utoipa::path(post, path = "/v1/outbound-configurations/{id}/runs", tag = "runs",
     params(("id" = ConfigurationId, Path, description = "The configuration's id or name"), Options,
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body have the same answer for a day")),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body(content((String = "text/csv"), (String = "multipart/form-data"), (AudienceBody = "application/json"))),
     security(("key" = ["send"])),
     responses((status = 202, body = RunAnswer), (status = 200, body = DryRunAnswer), (status = 204, description = "No row is rejected")))]

@@ -127,6 +127,9 @@ pub fn links(text: &str) -> impl Iterator<Item = &str> {
 pub fn anchors(text: &str) -> impl Iterator<Item = String> {
     text.lines().filter(|line| line.starts_with('#')).map(|line| {
         let title = line.trim_start_matches('#').trim().to_lowercase();
-        title.chars().filter_map(|c| if c == ' ' { Some('-') } else { (c.is_alphanumeric() || "-_".contains(c)).then_some(c) }).collect()
+        title
+            .chars()
+            .filter_map(|c| if c == ' ' { Some('-') } else { (c.is_alphanumeric() || "-_".contains(c)).then_some(c) })
+            .collect()
     })
 }

@@ -333,7 +333,7 @@ async fn a_channel_stays_until_its_runs_are_over() {
     let admin = stage.key_for(&stage.org, Scope::Admin).await;
     let run = stage.send("shipping-delay", &shipping([phone(1)])).await;
     stage.until("it is held", async || (stage.run(run).await.status == RunStatus::Held).then_some(())).await;
-    for name in ["case-created", "case-resolved", "monthly-reminder", "shipping-delay"] {
+    for name in ["case-created", "case-resolved", "monthly-reminder", "payment-due", "shipping-delay"] {
         let gone = stage.json(&admin, "DELETE", &format!("/v1/outbound-configurations/{name}"), Value::Null).await;
         assert_eq!(gone.status, 204, "{}", gone.body);
     }

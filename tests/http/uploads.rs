@@ -176,11 +176,11 @@ async fn what_cannot_be_sent_says_why() {
     let nowhere = "/v1/outbound-configurations/nothing/runs";
     stage.call(&key, "POST", nowhere, &[CSV], good()).await.refused(404, "not_found", &["nothing"]);
     let inactive = "/v1/outbound-configurations/case-resolved/runs";
-    stage.call(&key, "POST", inactive, &[CSV], good()).await.refused(409, "inactive", &["active again"]);
+    stage.call(&key, "POST", inactive, &[CSV], good()).await.refused(409, "configuration_inactive", &["active again"]);
 
     for (file, code, member, value) in [
         ("", "empty_file", "byte", Value::Null),
-        ("to,optin\n", "no_rows", "line", Value::Null),
+        ("to,optin,CustomerName,OrderNumber,DeliveryDate\n", "no_rows", "line", Value::Null),
         ("a\nx\0y\n", "nul_byte", "byte", json!(3)),
         ("to,optin\n1,\"x\"y\n", "stray_quote", "line", json!(2)),
         ("to,optin\n1,\"yes\n", "open_quote", "line", json!(2)),

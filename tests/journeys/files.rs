@@ -81,10 +81,8 @@ fn read(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
 
 impl Stage {
     async fn fetched(&self, key: &str, path: &str) -> String {
-        match self.call(key, "GET", path, &[], "").await.good(200) {
-            Value::String(text) => text,
-            other => panic!("{path}: {other}"),
-        }
+        let answer = self.call(key, "GET", path, &[], "").await.good(200);
+        answer.as_str().unwrap_or_else(|| panic!("{path}: {answer}")).to_owned()
     }
 
     async fn sent(&self, key: &str, query: &str, csv: String) -> (RunId, Value) {

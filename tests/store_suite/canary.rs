@@ -385,10 +385,8 @@ impl Bench {
         };
         let queued = self.store.messages_of(request).await.unwrap();
         let queued = queued.iter().filter(|message| message.status() == Status::Queued).map(|message| message.id.seq);
-        let end = |seq: i64, status| match status {
-            Status::Sent if seq.unsigned_abs() % 100 < percent => Status::Failed,
-            other => other,
-        };
+        let fails = |seq: i64, status| status == Status::Sent && seq.unsigned_abs() % 100 < percent;
+        let end = |seq: i64, status| if fails(seq, status) { Status::Failed } else { status };
         let word = match status {
             None => Word { finish: Some(Finish::RetryAt(at(now))), ..Word::default() },
             Some(status) => {

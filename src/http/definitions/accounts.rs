@@ -48,7 +48,7 @@ async fn view(api: &Api, org: &OrgId, definition: &Definition) -> Result<Account
 /// By the rules of the files of `herald apply`. The id is made by herald; the name is the caller's, and unique.
 #[utoipa::path(
     post, path = "/v1/accounts", tag = "accounts",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = AccountBody, security(("key" = ["admin"])),
     responses((status = 201, body = WrittenAccount), (status = 409, description = "The name is taken"))
 )]

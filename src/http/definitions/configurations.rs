@@ -146,7 +146,7 @@ async fn show(
 /// By the rules of the files of `herald apply`. The id is made by herald; the name is the caller's, and unique.
 #[utoipa::path(
     post, path = "/v1/outbound-configurations", tag = "outbound-configurations",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = ConfigurationBody, security(("key" = ["admin"])),
     responses((status = 201, body = WrittenConfiguration), (status = 409, description = "The name is taken"))
 )]

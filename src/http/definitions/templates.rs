@@ -107,7 +107,7 @@ async fn show(
 /// By the rules of the files of `herald apply`. The id is made by herald; the name is the caller's, and unique.
 #[utoipa::path(
     post, path = "/v1/templates", tag = "templates",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The caller's name for this request", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = TemplateBody, security(("key" = ["admin"])),
     responses((status = 201, body = WrittenTemplate), (status = 409, description = "The name is taken"))
 )]

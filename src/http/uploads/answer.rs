@@ -295,10 +295,9 @@ pub(super) fn not_started(problem: NotStarted) -> Problem {
 fn not_begun(problem: NotBegun) -> Problem {
     let detail = problem.to_string();
     match problem {
-        NotBegun::Inactive(_) => Problem::new(StatusCode::CONFLICT, "inactive", detail),
+        // Here it may be the request that names what is not there: a list.
         NotBegun::Unusable(_) => unprocessable("unusable", detail),
-        NotBegun::Store(problem) => problem.into(),
-        NotBegun::Broken(_) => Problem::unavailable(detail),
+        other @ (NotBegun::Inactive(_) | NotBegun::Store(_) | NotBegun::Broken(_)) => other.into(),
     }
 }
 

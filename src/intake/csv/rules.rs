@@ -27,9 +27,12 @@ fn counted(file: &[u8], needs: &[&str]) -> (u64, u64, u64, String) {
 const A: &str = "+4915155500001";
 const B: &str = "+4915155500002";
 
+/// What it shows, the file, the slugs that it needs; its rows, good ones and repetitions, as [`files_that_are_good`] counts them.
+type Good = (&'static str, String, &'static [&'static str], (u64, u64, u64));
+
 #[test]
 fn files_that_are_good() {
-    let table: [(&str, String, &[&str], (u64, u64, u64)); 14] = [
+    let table: [Good; 14] = [
         ("comma", format!("to,optin,Name\n{A},yes,Ana\n"), &["Name"], (1, 1, 0)),
         ("semicolon, with commas in its cells", format!("to;optin;Name\n{A};yes;\"a,b\"\n"), &["Name"], (1, 1, 0)),
         ("tab", format!("to\toptin\tName\n{A}\tyes\tAna\n"), &["Name"], (1, 1, 0)),
