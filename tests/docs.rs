@@ -26,6 +26,9 @@ use page::{Block, Kind, blocks};
 /// A secret of the form that Standard Webhooks wants.
 const SECRET: &str = "whsec_dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtdGU=";
 
+/// The longest that a page may take, in seconds.
+const DEADLINE_S: &str = "120";
+
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -71,16 +74,16 @@ fn links_within_the_documentation_lead_somewhere() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// With `HERALD_UPDATE_DOCS` set the page is written instead.
+/// With `UPDATE_DOCS` set the page is written instead.
 #[test]
 fn every_problem_code_is_documented() {
     let (page, now) = (project().join("docs/api-errors.md"), codes());
-    if std::env::var_os("HERALD_UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&page, &now).unwrap();
     }
     assert!(
         fs::read_to_string(&page).unwrap() == now,
-        "docs/api-errors.md is old: HERALD_UPDATE_DOCS=1 cargo test --test docs"
+        "docs/api-errors.md is old: UPDATE_DOCS=1 cargo test --test docs"
     );
 }
 
@@ -119,7 +122,9 @@ fn play(page: &Path) -> Result<(), String> {
     fs::write(&script, page::script(&blocks, &logs)).unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_herald")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    let ran = Command::new("bash")
+    // A page that waits for what never comes is ended.
+    let ran = Command::new("timeout")
+        .args(["--kill-after=5", DEADLINE_S, "bash"])
         .arg(&script)
         .current_dir(&work)
         .env("PATH", path)

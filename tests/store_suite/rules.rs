@@ -83,12 +83,15 @@ fn marketing() -> Pinned {
     Pinned { purpose: Purpose::Marketing, ..new_run(BULK).pinned }
 }
 
+/// What it shows; how many days ago it was accepted; what became of it, and how many days ago; how often it counts.
+type Told = (&'static str, i64, Option<(Status, i64)>, u64);
+
 pub async fn marketing_counts_what_was_handed_over_or_came_before(bench: Bench) {
     let org = bench.acme().await;
     let now = at(30 * DAY);
     let ago = |days: i64| at((30 - days) * DAY);
     // Each of these is a run to one person, who is asked about below: when it was accepted, what became of it, and when.
-    let table: &[(&str, i64, Option<(Status, i64)>, u64)] = &[
+    let table: &[Told] = &[
         ("sent within the week", 2, Some((Status::Sent, 2)), 1),
         ("accepted before it, sent within it", 9, Some((Status::Sent, 6)), 1),
         ("sent before it", 8, Some((Status::Sent, 8)), 0),
