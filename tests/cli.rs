@@ -206,7 +206,7 @@ async fn every_command_is_explained_with_an_example() {
     }
     for (arguments, word) in [
         (&["sned"][..], "'send'"),
-        (&["send"], "--csv"),
+        (&["send"], "CONFIGURATION"),
         (&["run", "show", "nonsense"], "nonsense"),
         (&["--output", "xml", "run", "list"], "xml"),
         (&["serve", "--role", "cook"], "cook"),

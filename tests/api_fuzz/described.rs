@@ -1,6 +1,9 @@
 //! The description as the fuzzer reads it: operations, their parameters and bodies, and what each may answer.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 use herald::http::codes::ANSWERS;
 use jsonschema::{Draft, Validator};
@@ -18,6 +21,8 @@ pub struct Description {
     pub operations: Vec<Operation>,
     /// The schemas that others are made of: they alone do not say all that there is.
     parts: BTreeSet<String>,
+    /// Made once for each schema of an answer, by its text.
+    validators: Mutex<BTreeMap<String, Arc<Validator>>>,
 }
 
 /// One operation.
@@ -54,7 +59,7 @@ impl Description {
         }
         let mut parts = BTreeSet::new();
         gather_parts(&document, &mut parts);
-        Self { document, operations, parts }
+        Self { document, operations, parts, validators: Mutex::default() }
     }
 
     /// The methods that a path takes.
@@ -99,7 +104,12 @@ impl Description {
         }
     }
 
-    fn validator(&self, schema: &Value) -> Validator {
+    fn validator(&self, schema: &Value) -> Arc<Validator> {
+        let mut known = self.validators.lock().unwrap();
+        known.entry(schema.to_string()).or_insert_with(|| Arc::new(self.made(schema))).clone()
+    }
+
+    fn made(&self, schema: &Value) -> Validator {
         let mut components = self.document["components"]["schemas"].clone();
         for (name, schema) in components.as_object_mut().unwrap() {
             self.close(schema, self.parts.contains(name));

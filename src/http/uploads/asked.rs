@@ -260,6 +260,10 @@ async fn json(query: Options, request: Request, limit: usize, place: String) -> 
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     })?;
     let words = format!("{place}{}", String::from_utf8_lossy(&bytes));
+    // A list without entries would be read as an object without fields.
+    if serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|body| !body.is_object()) {
+        return Err(invalid("expected an object: {\"list\": …}, {\"cases\": …} or {}"));
+    }
     let read = axum::Json::<AudienceBody>::from_request(Request::from_parts(head, Body::from(bytes)), &()).await;
     let AudienceBody { list, cases, dry_run, on_invalid, opted_in } = query::body(read)?;
     let options = query.and(Options { dry_run, on_invalid, opted_in, ..Options::default() })?;
