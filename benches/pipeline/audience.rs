@@ -128,5 +128,6 @@ pub fn channel() -> anyhow::Result<Channel> {
         locale: None,
         fallback: None,
         smart_encoding: false,
+        prices: None,
     })
 }

@@ -190,6 +190,9 @@ async fn define(store: &Store, clock: &Clock, org: &OrgId, sink: &str) -> anyhow
         valid_for: Span(Duration::from_secs(86_400)),
         opted_in: false,
         on_uncertain: Default::default(),
+        canary: None,
+        canary_wait: None,
+        limits: Default::default(),
         trigger: Trigger::Instant {},
         audience: None,
     };

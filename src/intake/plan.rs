@@ -1,7 +1,7 @@
 //! The plan (SPEC 8): what a run sends, what that costs, what bounds it and when it will end; before it starts, and while it goes.
 //!
 //! Here is gathered what the forecast is made of (`domain/plan.rs`): what is left, what goes before it, the hour as it stands.
-//! How it reads is [`view`]'s.
+//! How it reads is `view`'s.
 
 mod left;
 mod view;

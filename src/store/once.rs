@@ -1,7 +1,7 @@
 //! Idempotency keys: a request that is sent twice under one key is done once, and answered with the same answer (SPEC 9).
 //!
 //! Whoever takes a key up holds it under a lease and a fence. An answer that is written in the transaction that does the work
-//! ([`answer`]) is there if and only if the work is: a crash between the two cannot make it twice.
+//! (`answer`) is there if and only if the work is: a crash between the two cannot make it twice.
 
 use std::time::Duration;
 
