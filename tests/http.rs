@@ -189,6 +189,13 @@ async fn what_the_answers_look_like() {
     let listed = stage.get("/v1/runs", &key).await;
     let shown = stage.get(&format!("/v1/runs/{run}"), &key).await;
     assert_eq!((listed["runs"].as_array().unwrap().len(), &listed["runs"][0]), (1, &shown["run"]));
+    let of_run = stage.get(&format!("/v1/runs/{run}/messages"), &key).await;
+    assert_eq!(of_run, stage.get(&format!("/v1/messages?run={run}"), &key).await);
+    assert_eq!(stage.get(&format!("/v1/runs/{run}/messages?status=read"), &key).await["messages"], json!([]));
+    let nobodys = stage
+        .ask(reqwest::Method::GET, "/v1/runs/run_00000000000000000000000000/messages", Some(&format!("Bearer {key}")))
+        .await;
+    assert_problem(&nobodys, 404, "not_found", "the messages of a run that is not there");
     let by_status = stage.get(&format!("/v1/messages?run={run}&status=suppressed"), &key).await;
     assert_eq!(by_status["messages"].as_array().unwrap().len(), 1, "{by_status}");
     assert_eq!(by_status["messages"][0]["code"].as_str(), Some("duplicate"));

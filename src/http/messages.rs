@@ -1,4 +1,4 @@
-//! `GET /v1/messages`, `GET /v1/messages/{id}`.
+//! `GET /v1/messages`, `GET /v1/messages/{id}`, `GET /v1/runs/{id}/messages`.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
-        id::{MessageId, RunId},
+        id::{MessageId, OrgId, RunId},
         message::Status,
     },
     store::messages::MessageSearch,
@@ -26,7 +26,7 @@ use crate::{
 const PAGE: i64 = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(search)).routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(search)).routes(routes!(show)).routes(routes!(of_run))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -81,9 +81,41 @@ async fn search(
         status: parsed("status", asked.status)?,
         after: query::cursor(asked.after)?,
     };
-    let found = api.store.search_messages(&reader.org, &search, PAGE).await?;
+    page(&api, &reader.org, &search).await
+}
+
+async fn page(api: &Api, org: &OrgId, search: &MessageSearch) -> Result<Json<Messages>, Problem> {
+    let found = api.store.search_messages(org, search, PAGE).await?;
     let next = query::next(&found, PAGE, |message| message.id);
     Ok(Json(Messages { messages: found.iter().map(views::message).collect(), next }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct OfRunQuery {
+    /// Those with this status.
+    #[param(value_type = Option<Status>)]
+    status: Option<String>,
+    /// The last message of the page before.
+    #[param(value_type = Option<MessageId>)]
+    after: Option<String>,
+}
+
+/// Lists the messages of a run
+///
+/// In its order, a page at a time.
+#[utoipa::path(get, path = "/v1/runs/{id}/messages", tag = "runs", params(("id" = RunId, Path, description = "The run"), OfRunQuery), security(("key" = ["read"])), responses((status = 200, body = Messages)))]
+async fn of_run(
+    State(api): Shared,
+    reader: Reader,
+    Path(id): Path<String>,
+    Query(asked): Query<OfRunQuery>,
+) -> Result<Json<Messages>, Problem> {
+    let missing = || Problem::not_found(format!("there is no run \"{id}\""));
+    let run: RunId = id.parse().map_err(|_| missing())?;
+    let (status, after) = (parsed("status", asked.status)?, query::cursor(asked.after)?);
+    api.store.run(&reader.org, run).await?.ok_or_else(missing)?;
+    page(&api, &reader.org, &MessageSearch { run: Some(run), to: None, status, after }).await
 }
 
 /// Shows a message
