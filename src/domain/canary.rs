@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     limits::{Limit, Limits, Share},
+    plan::grouped,
     time::{Span, Timestamp},
 };
 
@@ -168,7 +169,7 @@ pub struct Canary {
 impl Canary {
     /// For people; `all` is how many messages the run has.
     pub fn in_words(&self, all: i64) -> String {
-        let (first, all) = (grouped(self.messages), grouped(all));
+        let (first, all) = (grouped(self.messages.unsigned_abs()), grouped(all.unsigned_abs()));
         let at = self.decided_at.map(|at| format!(" at {at}")).unwrap_or_default();
         match self.state {
             CanaryState::Sending => format!("canary: the first {first} of {all} are being sent; the rest is held back"),
@@ -182,19 +183,6 @@ impl Canary {
             }
         }
     }
-}
-
-/// A number as people read it: 12,300.
-pub fn grouped(number: i64) -> String {
-    let digits = number.to_string();
-    let from_the_end = |at: usize| digits.len() - at;
-    digits.char_indices().fold(String::new(), |mut text, (at, digit)| {
-        if at > 0 && from_the_end(at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-        text
-    })
 }
 
 #[cfg(test)]
@@ -246,6 +234,5 @@ mod tests {
             assert_eq!(state.as_str().parse(), Ok(state));
             assert!(Canary { state, messages: 1, decided_at: None }.in_words(2).starts_with("canary: "));
         }
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped).join(" "), "0 999 1,000 1,234,567");
     }
 }

@@ -7,7 +7,7 @@ use chrono_tz::{GapInfo, Tz};
 
 use super::{MISSED_COUNTED, Missed};
 use crate::domain::{
-    canary::grouped,
+    plan::grouped,
     time::{Span, Timestamp},
 };
 
@@ -63,7 +63,7 @@ impl Missed {
     /// Why there is no run of these times, for people. `instead` is the one that fired in their place.
     pub fn in_words(&self, zone: Tz, grace: Duration, instead: Option<Timestamp>) -> String {
         let (first, last) = (local(self.first, zone), local(self.last, zone));
-        let count = grouped(i64::try_from(self.count).unwrap_or(i64::MAX));
+        let count = grouped(u64::try_from(self.count).unwrap_or(u64::MAX));
         let due = match self.count {
             0 | 1 => format!("due at {first}"),
             MISSED_COUNTED.. => format!("{count} due times or more, from {first} to {last}"),
